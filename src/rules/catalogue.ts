@@ -63,6 +63,13 @@ export interface FieldSpec {
   readonly noRhs: boolean;
   /** May not be the argument of a transformer (EPF_NO_TRANSFORMER). */
   readonly noTransformer: boolean;
+  /**
+   * The field stands for several values at once although it is not list-valued, so its value is an array:
+   * `any`: a comparison is true when it is true for any of them (`proc.aname` without index: every ancestor);
+   * `ends`: both ends of a connection (`fd.ip`, `fd.port`, `fd.net`): true when any end satisfies it,
+   * but for `!=`, which both ends must satisfy.
+   */
+  readonly multi?: 'any' | 'ends' | undefined;
   /** Says what is wrong with an argument, in the reference's words; null when it is fine. */
   readonly checkArgument?: ((argument: string) => string | null) | undefined;
 }
