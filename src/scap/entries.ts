@@ -136,4 +136,6 @@ export interface InitialStateSink {
   fd(entry: FdEntry): void;
   userOrGroup(entry: UserOrGroupEntry): void;
   interface(entry: InterfaceEntry): void;
+  /** A further section starts (captures may be concatenated): what was known of the machine no longer holds. */
+  section?(): void;
 }

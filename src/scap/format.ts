@@ -1,0 +1,70 @@
+/**
+ * Numbers of the .scap container: little-endian blocks in the manner of pcap-ng,
+ * `u32 type, u32 length (of everything, both lengths included), body, padding to 4, u32 length`.
+ * Source: falcosecurity/libs, userspace/libscap/scap_savefile.h (written by 0.25, read since 0.1).
+ */
+export const Block = {
+  SECTION_HEADER: 0x0a0d0d0a,
+  MACHINE_INFO: 0x201,
+  PROCESSES_V1: 0x202,
+  FDS: 0x203,
+  EVENT: 0x204,
+  INTERFACES: 0x205,
+  USERS: 0x206,
+  PROCESSES_V2: 0x207,
+  EVENT_FLAGS: 0x208,
+  PROCESSES_V3: 0x209,
+  PROCESSES_V4: 0x210,
+  PROCESSES_V5: 0x211,
+  PROCESSES_V6: 0x212,
+  PROCESSES_V7: 0x213,
+  PROCESSES_V8: 0x214,
+  PROCESSES_V9: 0x215,
+  EVENT_V2: 0x216,
+  EVENT_FLAGS_V2: 0x217,
+  FDS_V2: 0x218,
+  INTERFACES_V2: 0x219,
+  USERS_V2: 0x220,
+  EVENT_V2_LARGE: 0x221,
+  EVENT_FLAGS_V2_LARGE: 0x222,
+} as const;
+
+/** The numbers that were in use before the format was published → today's. */
+export const PRIVATE_BLOCKS: ReadonlyMap<number, number> = new Map([
+  [0x8000abcd, Block.MACHINE_INFO],
+  [0x8000abce, Block.PROCESSES_V1],
+  [0x8000abcf, Block.FDS],
+  [0x8000abd0, Block.EVENT],
+  [0x8000abd1, Block.INTERFACES],
+  [0x8000abd2, Block.USERS],
+]);
+
+/** First word of a section header's body; tells the byte order. */
+export const SECTION_MAGIC = 0x1a2b3c4d;
+export const SECTION_MAGIC_SWAPPED = 0x4d3c2b1a;
+export const MAJOR_VERSION = 1;
+export const MINOR_VERSION = 2;
+
+/** The longest body and trailer of an event block that is not "large" (the reader's buffer in libs). */
+export const MAX_EVENT_BLOCK = 65536;
+/** The longest of any other block that we keep in memory; the format names no limit. */
+export const MAX_BLOCK = 256 << 20;
+
+/** Bits in the flags of an event block. */
+export const DumpFlag = {
+  /** The event only keeps the state right; it did not pass the filter of whoever recorded. */
+  STATE_ONLY: 1,
+  TRACER: 2,
+  LARGE: 4,
+} as const;
+
+/** What is wrong with a capture, and where (offset in the inflated stream). */
+export class ScapError extends Error {
+  override name = 'ScapError';
+  readonly offset: number;
+
+  constructor(message: string, offset: number) {
+    super(`${message} (at byte ${offset})`);
+    this.offset = offset;
+  }
+}

@@ -1,0 +1,3 @@
+export * from './entries.ts';
+export { DumpFlag, ScapError } from './format.ts';
+export { type ReaderStats, ScapReader } from './reader.ts';
