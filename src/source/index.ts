@@ -21,3 +21,5 @@ export interface SourceStats {
   /** Events lost before they reached us, by class; they were produced and counted, not judged. */
   readonly drops: Readonly<Record<string, number>>;
 }
+
+export { type CaptureOptions, type CaptureSource, openCapture } from './capture.ts';
