@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'ui/**/*.test.ts', 'probe/**/*.test.ts'],
+    reporters: ['dot', './test/reporter.ts'],
     pool: 'forks',
     isolate: true,
     maxWorkers: 2,

@@ -1,0 +1,11 @@
+#!/bin/sh
+# Installs the project's own packages when they are missing or older than the lock file.
+# Install scripts of packages are not run: nothing here needs one.
+set -eu
+cd "$(dirname "$0")/.."
+stamp=node_modules/.package-lock.json
+if [ ! -e "$stamp" ] || [ package-lock.json -nt "$stamp" ]; then
+  echo 'windhover: installing packages (once)' >&2
+  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2
+  touch "$stamp"
+fi
