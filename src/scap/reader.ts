@@ -1,4 +1,5 @@
-import { EVENTS, Event, EventFlag, HEADER_SIZE, LARGE } from '../event/index.ts';
+import { EVENTS, Event, HEADER_SIZE, LARGE } from '../event/index.ts';
+import { ALWAYS_DROP, ALWAYS_PASS, COMPLETE_FROM, Converter } from './convert.ts';
 import type { InitialStateSink } from './entries.ts';
 import {
   Block,
@@ -11,7 +12,7 @@ import {
   SECTION_MAGIC_SWAPPED,
 } from './format.ts';
 import { isList, readList } from './lists.ts';
-import { FIXED_SIZES, MAX_FIXED } from './sizes.ts';
+import { FIXED_SIZES, MAX_PARAMS } from './sizes.ts';
 
 export interface ReaderStats {
   /** Events given to the visitor; the last one's `num`. */
@@ -83,6 +84,7 @@ export class ScapReader {
   #sections = 0;
   #scratch = new Uint8Array(1 << 12);
   #scratchView = new DataView(this.#scratch.buffer);
+  #converter: Converter | null = null;
 
   constructor(sink: InitialStateSink) {
     this.#sink = sink;
@@ -270,7 +272,8 @@ export class ScapReader {
       this.stats.unknown++;
       return;
     }
-    if (DROPPED[type] === 1) {
+    const complete = COMPLETE_FROM[type] as number;
+    if (complete === ALWAYS_DROP) {
       this.stats.dropped++;
       return;
     }
@@ -284,10 +287,10 @@ export class ScapReader {
     if (large) {
       for (let at = header + HEADER_SIZE, first = data; at < first; at += 4) data += view.getUint32(at, true);
     } else {
-      const sizes = type * MAX_FIXED;
+      const sizes = type * MAX_PARAMS;
       for (let i = 0, at = header + HEADER_SIZE; i < count; i++, at += 2) {
         const length = view.getUint16(at, true);
-        const fixed = i < MAX_FIXED ? (FIXED_SIZES[sizes + i] as number) : 0;
+        const fixed = i < MAX_PARAMS ? (FIXED_SIZES[sizes + i] as number) : 0;
         if (fixed !== 0 && length !== fixed && length !== 0) {
           this.#malformed(`parameter ${i} of an event of type ${type} has ${length} bytes, not ${fixed}`, header);
           return;
@@ -300,8 +303,29 @@ export class ScapReader {
       return;
     }
     const event = this.event;
-    event.read(header, cpu, ++this.stats.events);
+    if (complete === ALWAYS_PASS || count >= complete) {
+      event.read(header, cpu, ++this.stats.events);
+      visit(event);
+      return;
+    }
+    const { buffer } = event;
+    const converter = (this.#converter ??= new Converter());
+    let wanted: boolean;
+    try {
+      wanted = converter.convert(buffer, header, size);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      this.#malformed(error.message, header);
+      return;
+    }
+    if (!wanted) {
+      this.stats.dropped++;
+      return;
+    }
+    event.attach(converter.bytes, converter.view);
+    event.read(0, cpu, ++this.stats.events);
     visit(event);
+    event.attach(buffer, view);
   }
 
   /**
@@ -347,14 +371,6 @@ export class ScapReader {
     return 0;
   }
 }
-
-/** 1 for what is never delivered: unused types, and old enter events that the conversion does not keep. */
-const DROPPED = Uint8Array.from(EVENTS, ({ flags, enter }) =>
-  (flags & EventFlag.UNUSED) !== 0 ||
-  ((flags & EventFlag.CONVERTER_MANAGED) === 0 && (flags & EventFlag.OLD_VERSION) !== 0 && enter)
-    ? 1
-    : 0,
-);
 
 function notACapture(bytes: Uint8Array, at: number, end: number, offset: number): ScapError {
   if (at + 2 <= end && bytes[at] === 0x1f && bytes[at + 1] === 0x8b) {
