@@ -10,7 +10,7 @@
  */
 import { EVENTS, EventFlag, EventType, HEADER_SIZE, LARGE } from '../event/index.ts';
 import data from './conversion.json' with { type: 'json' };
-import { FIXED_SIZES, MAX_PARAMS } from './sizes.ts';
+import { fixedSize } from './sizes.ts';
 
 type Instruction =
   | { from: 'old'; index: number }
@@ -203,8 +203,7 @@ export class Converter {
     };
     const copy = (index: number, source: Buffer, param: number): void =>
       put(index, source.bytes, offsetOf(source.view, param), lengthOf(source.view, param));
-    const zero = (index: number): void =>
-      put(index, null, 0, index < MAX_PARAMS ? (FIXED_SIZES[step.to * MAX_PARAMS + index] as number) : 0);
+    const zero = (index: number): void => put(index, null, 0, fixedSize(step.to, index));
 
     if (this.#to.bytes.length < at) this.#to = buffer(at * 2);
     for (let i = 0; i < kept; i++) copy(i, from, i);

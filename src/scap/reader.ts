@@ -12,7 +12,7 @@ import {
   SECTION_MAGIC_SWAPPED,
 } from './format.ts';
 import { isList, readList } from './lists.ts';
-import { FIXED_SIZES, MAX_PARAMS } from './sizes.ts';
+import { FIXED_SIZES, fixedSize, ROW } from './sizes.ts';
 
 export interface ReaderStats {
   /** Events given to the visitor; the last one's `num`. */
@@ -28,6 +28,9 @@ export interface ReaderStats {
   /** Bytes of the (inflated) stream seen so far. */
   bytes: number;
 }
+
+/** An event block with all of an event's header: type and length, cpu, flags, header, trailer. */
+const SMALLEST = 8 + 2 + 4 + HEADER_SIZE + 4;
 
 /** What the block numbers 0x200 to 0x23f are to the reader. */
 const SKIP = 0;
@@ -76,6 +79,8 @@ export class ScapReader {
   readonly #sink: InitialStateSink;
   /** Offset in the stream of the first byte of the memory that is being walked. */
   #base = 0;
+  /** Offset in the stream of the current block; for messages. */
+  #block = 0;
   /** Bytes of an unknown block that are still to come. */
   #skip = 0;
   #carry = new Uint8Array(1 << 16);
@@ -162,21 +167,47 @@ export class ScapReader {
   /** Delivers the complete blocks in [at, end); returns where the first incomplete one starts. */
   #walk(bytes: Uint8Array, view: DataView, at: number, end: number, visit: (event: Event) => void): number {
     const event = this.event;
+    const stats = this.stats;
     event.attach(bytes, view);
     while (at + 8 <= end) {
       const type = view.getUint32(at, true);
       const length = view.getUint32(at + 4, true);
       const next = at + length;
       const ordinary = type === Block.EVENT_V2 || type === Block.EVENT_FLAGS_V2;
-      if (ordinary && next <= end && length >= 18 + HEADER_SIZE && this.#sections > 0) {
-        // The ordinary case, without a further call: walk the header, check what the lengths claim, deliver.
+      if (ordinary && next <= end && length >= SMALLEST && length <= MAX_EVENT_BLOCK && this.#sections > 0) {
         let header = at + 10;
+        this.flags = 0;
         if (type === Block.EVENT_FLAGS_V2) {
           this.flags = view.getUint32(header, true);
           header += 4;
-        } else this.flags = 0;
-        if (length - 8 > MAX_EVENT_BLOCK) throw this.#tooLong(length, at);
-        this.#event(view, header, next - 4, view.getUint16(at + 8, true), visit);
+        }
+        const cpu = view.getUint16(at + 8, true);
+        // The ordinary event, without a further call: today's form, lengths that the table expects and that add up.
+        const code = view.getUint16(header + 20, true);
+        const count = view.getUint32(header + 22, true);
+        if (code < EVENTS.length && count >= (COMPLETE_FROM[code] as number) && count <= ROW && LARGE[code] === 0) {
+          const limit = header + view.getUint32(header + 16, true);
+          let data = header + HEADER_SIZE + (count << 1);
+          if (limit <= next - 4 && data <= limit) {
+            const lens = data;
+            let row = code * ROW;
+            let unexpected = 0;
+            for (let len = header + HEADER_SIZE; len < lens; len += 2) {
+              const size = view.getUint16(len, true);
+              const fixed = FIXED_SIZES[row++] as number;
+              unexpected |= (size ^ fixed) & (fixed >>> 16);
+              data += size;
+            }
+            if (unexpected === 0 && data <= limit) {
+              event.read(header, cpu, ++stats.events);
+              visit(event);
+              at = next;
+              continue;
+            }
+          }
+        }
+        this.#block = this.#base + at;
+        this.#event(view, header, next - 4, cpu, visit);
         at = next;
         continue;
       }
@@ -198,6 +229,7 @@ export class ScapReader {
         throw this.#tooLong(length, at);
       }
       if (next > end) return at;
+      this.#block = this.#base + at;
       switch (kind) {
         case SECTION:
           this.#section(view, at, length);
@@ -254,15 +286,16 @@ export class ScapReader {
     }
   }
 
-  #malformed(what: string, at: number): void {
+  /** Counts an event that cannot be delivered; the block is whole, so that reading goes on behind it. */
+  #malformed(what: string): void {
     this.stats.malformed++;
-    this.stats.firstMalformed ??= `${what} (at byte ${this.#base + at})`;
+    this.stats.firstMalformed ??= `${what} (in the block at byte ${this.#block})`;
   }
 
   /** Delivers the event at `header` whose block ends at `end`. */
   #event(view: DataView, header: number, end: number, cpu: number, visit: (event: Event) => void): void {
     if (header + HEADER_SIZE > end) {
-      this.#malformed('an event without a whole header', header);
+      this.#malformed('an event without a whole header');
       return;
     }
     const size = view.getUint32(header + 16, true);
@@ -280,26 +313,25 @@ export class ScapReader {
     const large = LARGE[type] === 1;
     let data = header + HEADER_SIZE + count * (large ? 4 : 2);
     if (size > end - header || data > end || data > header + size) {
-      this.#malformed(`an event of type ${type} that claims ${size} bytes and ${count} parameters`, header);
+      this.#malformed(`an event of type ${type} that claims ${size} bytes and ${count} parameters`);
       return;
     }
     const limit = header + size;
     if (large) {
       for (let at = header + HEADER_SIZE, first = data; at < first; at += 4) data += view.getUint32(at, true);
     } else {
-      const sizes = type * MAX_PARAMS;
       for (let i = 0, at = header + HEADER_SIZE; i < count; i++, at += 2) {
         const length = view.getUint16(at, true);
-        const fixed = i < MAX_PARAMS ? (FIXED_SIZES[sizes + i] as number) : 0;
+        const fixed = fixedSize(type, i);
         if (fixed !== 0 && length !== fixed && length !== 0) {
-          this.#malformed(`parameter ${i} of an event of type ${type} has ${length} bytes, not ${fixed}`, header);
+          this.#malformed(`parameter ${i} of an event of type ${type} has ${length} bytes, not ${fixed}`);
           return;
         }
         data += length;
       }
     }
     if (data > limit) {
-      this.#malformed(`the parameters of an event of type ${type} exceed it`, header);
+      this.#malformed(`the parameters of an event of type ${type} exceed it`);
       return;
     }
     const event = this.event;
@@ -315,7 +347,7 @@ export class ScapReader {
       wanted = converter.convert(buffer, header, size);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      this.#malformed(error.message, header);
+      this.#malformed(error.message);
       return;
     }
     if (!wanted) {
@@ -336,7 +368,7 @@ export class ScapReader {
   #modernise(bytes: Uint8Array, view: DataView, header: number, end: number): number {
     const OLD_HEADER = HEADER_SIZE - 4;
     if (header + OLD_HEADER > end) {
-      this.#malformed('an event without a whole header', header);
+      this.#malformed('an event without a whole header');
       return 0;
     }
     let size = view.getUint32(header + 16, true);
@@ -367,7 +399,7 @@ export class ScapReader {
         return size + 4;
       }
     }
-    this.#malformed(`the lengths of an old event of type ${type} do not add up to ${size}`, header);
+    this.#malformed(`the lengths of an old event of type ${type} do not add up to ${size}`);
     return 0;
   }
 }

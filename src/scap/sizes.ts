@@ -1,12 +1,20 @@
 import { EVENTS, PARAM_WIDTH } from '../event/index.ts';
 
-/** The largest number of parameters in the table. */
-export const MAX_PARAMS: number = Math.max(...EVENTS.map(({ params }) => params.length));
+/** Room for the parameters of a type; the longest has 31 in the table, and our trailing ones. */
+export const ROW = 64;
 
-/** Size of parameter `i` of type `t` at `t * MAX_PARAMS + i`; 0 where it varies or the table has no such parameter. */
-export const FIXED_SIZES: Uint8Array = new Uint8Array(EVENTS.length * MAX_PARAMS);
+/**
+ * Size of parameter `i` of type `t` at `t * ROW + i`, with 0xffff in the upper half, so that
+ * `(length ^ entry) & (entry >>> 16)` is 0 exactly for the right length; all 0 where the size varies.
+ */
+export const FIXED_SIZES: Int32Array = new Int32Array(EVENTS.length * ROW);
 for (const { type, params } of EVENTS) {
   params.forEach((param, i) => {
-    FIXED_SIZES[type * MAX_PARAMS + i] = PARAM_WIDTH[param.type] ?? 0;
+    const size = PARAM_WIDTH[param.type];
+    if (size !== undefined) FIXED_SIZES[type * ROW + i] = 0xffff0000 | size;
   });
 }
+
+/** Size in bytes of parameter `i` of type `type`; 0 where it varies or the table has no such parameter. */
+export const fixedSize = (type: number, i: number): number =>
+  i < ROW ? (FIXED_SIZES[type * ROW + i] as number) & 0xffff : 0;
