@@ -1,0 +1,154 @@
+/** The configuration: falco.yaml, what it includes, and `-o` options, checked, with every default filled in. */
+import { existsSync, readFileSync } from 'node:fs';
+import { checkConfig } from './check.ts';
+import { coerce } from './coerce.ts';
+import { type ConfigDocument, ConfigError, type ConfigFile, type Position, readDocument } from './document.ts';
+import { type Option, parseOption } from './option.ts';
+import { type Config, configSchema, keyDocs } from './schema.ts';
+
+export { ConfigError, type ConfigFile, type Position } from './document.ts';
+export { parseDuration } from './duration.ts';
+export { configJsonSchema } from './json-schema.ts';
+export { type RulesFiles, rulesFiles } from './rules-files.ts';
+export type { Config } from './schema.ts';
+export { enabledRules, type RuleSelection } from './selection.ts';
+
+/** Where Falco looks for its configuration. */
+export const DEFAULT_CONFIG_FILE = '/etc/falco/falco.yaml';
+
+export interface ConfigRequest {
+  /** `-c`; without it the file at {@link DEFAULT_CONFIG_FILE}, or the embedded default when there is none. */
+  readonly file?: string | undefined;
+  /** `-o` arguments in order. */
+  readonly options?: readonly string[];
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** Leave {@link DEFAULT_CONFIG_FILE} alone (`run`, `replay`, `record`). */
+  readonly embedded?: boolean;
+}
+
+export interface ConfigWarning {
+  readonly message: string;
+  readonly position: Position | null;
+}
+
+export interface LoadedConfig {
+  readonly config: Config;
+  /** The main file first; empty for the embedded default. */
+  readonly files: readonly ConfigFile[];
+  readonly directories: readonly string[];
+  /** True when no configuration file was read. */
+  readonly embedded: boolean;
+  readonly warnings: readonly ConfigWarning[];
+  /** Files in which something was reported. */
+  readonly doubtful: ReadonlySet<string>;
+  readonly locate: ConfigDocument['locate'];
+}
+
+/** Used when there is no configuration file. */
+const EMBEDDED = `
+rules_files: []
+engine: {kind: modern_ebpf}
+stdout_output: {enabled: true}
+log_stderr: true
+log_syslog: false
+`;
+
+/** Reads and checks the configuration; throws {@link ConfigError}. */
+export function loadConfig(request: ConfigRequest = {}): LoadedConfig {
+  const options = (request.options ?? []).map((text): Option => {
+    try {
+      return parseOption(text);
+    } catch (error) {
+      throw new ConfigError((error as Error).message);
+    }
+  });
+  const path = request.file ?? (!request.embedded && existsSync(DEFAULT_CONFIG_FILE) ? DEFAULT_CONFIG_FILE : null);
+  const main = path === null ? { path: '(embedded default)', text: EMBEDDED } : readMain(path);
+  const document = readDocument(main, options, request.environment ?? process.env);
+  return { ...interpret(document, main.path), embedded: path === null };
+}
+
+function readMain(path: string): ConfigFile {
+  try {
+    return { path, text: readFileSync(path, 'utf8') };
+  } catch (error) {
+    throw new ConfigError(
+      `Could not read the configuration file ${path}: ${(error as NodeJS.ErrnoException).code ?? error}`,
+      null,
+      'Name an existing file with -c.',
+    );
+  }
+}
+
+function interpret(document: ConfigDocument, file: string): Omit<LoadedConfig, 'embedded'> {
+  const warnings: ConfigWarning[] = [];
+  const warn = (path: readonly PropertyKey[], message: string): void => {
+    warnings.push({ message, position: document.locate(path) });
+  };
+  const values = coerce(configSchema, document.root, [], {
+    unknownKey(path, known) {
+      const near = nearest(String(path.at(-1)), known);
+      const hint = near === null ? '' : ` Did you mean '${near}'?`;
+      warn(path, `Unknown configuration key '${keyText(path)}'. The key will be ignored.${hint}`);
+    },
+    wrongType(path, value, expected) {
+      warn(path, `Configuration key '${keyText(path)}' must be ${expected}, not '${value}'. Its default is used.`);
+    },
+  });
+  for (const key of Object.keys(configSchema.shape) as (keyof Config)[]) {
+    const doc = keyDocs.get(configSchema.shape[key]);
+    if (doc?.compat === 'removed' && key in document.root) {
+      warn([key], `Configuration key '${key}' has no effect. ${doc.note}`);
+    }
+  }
+  const parsed = configSchema.safeParse(values);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    const at = issue?.path ?? [];
+    throw new ConfigError(`Configuration key '${keyText(at)}': ${issue?.message}`, document.locate(at));
+  }
+  checkConfig(parsed.data, (key) => key in document.root, document.locate, file);
+  const doubtful = new Set(warnings.flatMap((w) => (w.position === null ? [] : [w.position.file])));
+  return {
+    config: parsed.data,
+    files: document.files,
+    directories: document.directories,
+    warnings,
+    doubtful,
+    locate: document.locate,
+  };
+}
+
+function keyText(path: readonly PropertyKey[]): string {
+  return path
+    .map((step, i) => (typeof step === 'number' ? `[${step}]` : `${i === 0 ? '' : '.'}${String(step)}`))
+    .join('');
+}
+
+/** The known key with the fewest edits to `key`, when it is near enough to be meant. */
+function nearest(key: string, known: readonly string[]): string | null {
+  let best: string | null = null;
+  let least = Math.max(2, Math.floor(key.length / 3)) + 1;
+  for (const candidate of known) {
+    const distance = editDistance(key, candidate);
+    if (distance < least) {
+      least = distance;
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+/** Levenshtein's distance. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const change = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(change, (row[j] as number) + 1, (next[j - 1] as number) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] as number;
+}
