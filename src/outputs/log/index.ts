@@ -1,0 +1,11 @@
+export { type File, type Files, MemoryFiles } from './files.ts';
+export type { Entry } from './format.ts';
+export {
+  type Consumer,
+  type Drop,
+  type DropReason,
+  type DurableLog,
+  LogFullError,
+  type LogOptions,
+  openLog,
+} from './log.ts';
