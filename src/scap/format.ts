@@ -58,6 +58,15 @@ export const DumpFlag = {
   LARGE: 4,
 } as const;
 
+/**
+ * Readers as old as sysdig 0.29 refuse a file with a descriptor type that they do not know, so that the newer types are
+ * written as 10 (unsupported) with a name that tells which; our reader turns them back. By type from BPF (17) on.
+ */
+export const FIRST_NEW_FD_TYPE = 17;
+export const NEW_FD_NAMES: readonly string[] = ['bpf', 'userfaultfd', 'io_uring', 'memfd', 'pidfd'].map(
+  (name) => `anon_inode:[${name}]`,
+);
+
 /** What is wrong with a capture, and where (offset in the inflated stream). */
 export class ScapError extends Error {
   override name = 'ScapError';

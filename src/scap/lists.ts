@@ -5,7 +5,7 @@
  */
 import { latin1 } from '../bytes.ts';
 import { FdType, type InitialStateSink, type ProcessEntry } from './entries.ts';
-import { Block, ScapError } from './format.ts';
+import { Block, FIRST_NEW_FD_TYPE, NEW_FD_NAMES, ScapError } from './format.ts';
 
 /** Reads forward through a block and never past its end. */
 class Cursor {
@@ -316,6 +316,13 @@ function fds(cursor: Cursor, tid: number, withLength: boolean, sink: InitialStat
           throw new ScapError(`unknown type ${entry.type} of a file descriptor`, c.base + c.at - 1);
         }
         entry.name = c.string16();
+        if (entry.type === FdType.UNSUPPORTED) {
+          const kind = NEW_FD_NAMES.findIndex((prefix) => entry.name.startsWith(prefix));
+          if (kind >= 0) {
+            entry.type = FIRST_NEW_FD_TYPE + kind;
+            entry.name = entry.name.slice((NEW_FD_NAMES[kind] as string).length);
+          }
+        }
     }
     sink.fd(entry);
   });
