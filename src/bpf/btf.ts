@@ -47,6 +47,7 @@ const EXTRA_FIXED = [0, 1, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0]
 const EXTRA_EACH = [0, 0, 0, 0, 3, 3, 2, 0, 0, 0, 0, 0, 0, 2, 0, 3, 0, 0, 0, 3];
 
 const MAGIC = 0xeb9f;
+const UNDERSCORE = 95;
 /** How many typedefs, qualifiers or array dimensions may stand on top of each other. */
 const DEPTH = 64;
 
@@ -259,7 +260,10 @@ export class Btf {
     for (let id = 1; id < this.count; id++) {
       const offset = this.#words[this.#at[id]] >>> 0;
       if (offset === 0 || offset + 1 >= strings.length) continue;
-      if (starts[strings[offset] | (strings[offset + 1] << 8)] === 0 && strings[offset + 1] !== 95) continue;
+      const second = strings[offset + 1];
+      const isStart = starts[strings[offset] | (second << 8)] === 1;
+      const isShortFlavour = second === UNDERSCORE && strings[offset + 2] === UNDERSCORE;
+      if (!isStart && !isShortFlavour) continue;
       found.get(essential(this.string(offset)))?.push(id);
     }
     return found;

@@ -56,6 +56,8 @@ const TRACE_RAW_TP = 23;
 /** `syscall` programs must be marked as sleepable. */
 const SLEEPABLE = 1 << 4;
 
+const RETRIES = 10;
+
 /** Has the kernel verify and take a program. */
 export function loadProgram(sys: Sys, program: ProgramCode): BpfProgram {
   const license = Buffer.from(`${program.license}\0`, 'latin1');
@@ -71,7 +73,9 @@ export function loadProgram(sys: Sys, program: ProgramCode): BpfProgram {
     if (log !== null) attr.u32(24, level).u32(28, log.length).pointer(32, log);
     return attr.call(Cmd.PROG_LOAD);
   };
-  const fd = attempt(0, null);
+  let fd = attempt(0, null);
+  // The verifier gives up when a signal arrives, as one does every millisecond under a profiler.
+  for (let i = 0; i < RETRIES && fd === -Errno.EAGAIN; i++) fd = attempt(0, null);
   if (fd >= 0) return openProgram(sys, program, fd);
   if (fd === -Errno.EPERM || fd === -Errno.ENOSYS)
     throw explain(sys, 'verifier', `loading program ${program.name}`, -fd);

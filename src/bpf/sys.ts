@@ -50,18 +50,16 @@ export const Errno = {
   EPERM: 1,
   ENOENT: 2,
   EINTR: 4,
-  E2BIG: 7,
+  EAGAIN: 11,
   EACCES: 13,
-  EEXIST: 17,
   EINVAL: 22,
   ENOSPC: 28,
   ENOSYS: 38,
-  EOPNOTSUPP: 95,
 } as const;
 
 const MORE_NAMES: Readonly<Record<number, string>> = {
   9: 'EBADF',
-  11: 'EAGAIN',
+  7: 'E2BIG',
   12: 'ENOMEM',
   14: 'EFAULT',
   16: 'EBUSY',
