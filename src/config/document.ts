@@ -61,9 +61,6 @@ interface Source {
   readonly entries: Map<string, Node | null>;
 }
 
-/** Far above any real file; stops an alias bomb. */
-const MAX_ALIASES = 1000;
-
 const STRATEGIES = ['append', 'override', 'add-only'] as const;
 type Strategy = (typeof STRATEGIES)[number];
 
@@ -140,14 +137,14 @@ function parseSource(file: ConfigFile): Source {
       'Check the indentation and the quotes around this place.',
     );
   }
-  let aliases = 0;
   visit(document, {
-    Alias(_key, alias: Alias) {
-      if (++aliases <= MAX_ALIASES) return alias.resolve(document) ?? undefined;
+    Alias(_key, alias: Alias, ancestors) {
+      const target = alias.resolve(document);
+      if (target === undefined || !ancestors.includes(target)) return target;
       throw new ConfigError(
-        `${file.path} uses YAML aliases more than ${MAX_ALIASES} times, or one inside its own anchor`,
-        { file: file.path, line: 1, column: 1 },
-        'Write the values out.',
+        `${file.path} uses the alias *${alias.source} inside its own anchor`,
+        { file: file.path, line: lines.linePos(alias.range?.[0] ?? 0).line, column: 1 },
+        'Write the value out.',
       );
     },
   });

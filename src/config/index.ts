@@ -9,6 +9,7 @@ import { type Config, configSchema, keyDocs } from './schema.ts';
 export { ConfigError, type ConfigFile, type Position } from './document.ts';
 export { parseDuration } from './duration.ts';
 export { configJsonSchema } from './json-schema.ts';
+export { BUILT_IN_PLUGINS, type LoadedPlugin, loadedPlugins, type PluginInfo } from './plugins.ts';
 export { type RulesFiles, rulesFiles } from './rules-files.ts';
 export type { Config } from './schema.ts';
 export { enabledRules, type RuleSelection } from './selection.ts';

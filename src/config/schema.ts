@@ -194,8 +194,13 @@ export const configSchema = z.object({
     program: key(text(''), 'Run by `sh -c`; event data reaches it on its standard input only.'),
     keep_alive: key(flag(false), 'Keep it running; otherwise it is started for each alert.'),
   }),
-  grpc: key(z.unknown(), 'gRPC server.', 'removed', 'Removed in Falco 0.44; the hub’s API takes its place.'),
-  grpc_output: key(z.unknown(), 'gRPC output.', 'removed', 'Removed in Falco 0.44; the hub’s API takes its place.'),
+  grpc: key(z.unknown().optional(), 'gRPC server.', 'removed', 'Removed in Falco 0.44; the hub’s API takes its place.'),
+  grpc_output: key(
+    z.unknown().optional(),
+    'gRPC output.',
+    'removed',
+    'Removed in Falco 0.44; the hub’s API takes its place.',
+  ),
   webserver: section({
     enabled: key(flag(false), 'Serve health, versions and metrics.'),
     threadiness: key(integer(0), 'Threads of the server.', 'none', 'The server does not block, whatever the number.'),
