@@ -83,7 +83,7 @@ export function createLane(channel: Channel, options: LaneOptions): Lane {
   return {
     channel,
     push(message) {
-      if (options.capacity > 0 && queue.length >= options.capacity) {
+      if (options.capacity > 0 && waiting() >= options.capacity) {
         dropped++;
         return;
       }
