@@ -29,15 +29,11 @@ export const Block = {
   EVENT_FLAGS_V2_LARGE: 0x222,
 } as const;
 
-/** The numbers that were in use before the format was published → today's. */
-export const PRIVATE_BLOCKS: ReadonlyMap<number, number> = new Map([
-  [0x8000abcd, Block.MACHINE_INFO],
-  [0x8000abce, Block.PROCESSES_V1],
-  [0x8000abcf, Block.FDS],
-  [0x8000abd0, Block.EVENT],
-  [0x8000abd1, Block.INTERFACES],
-  [0x8000abd2, Block.USERS],
-]);
+/**
+ * The number of the process list before the format was published (0x8000abcd is the only private number that
+ * sysdig 0.29 still takes, and it takes it as this).
+ */
+export const PRIVATE_PROCESSES_V1 = 0x8000abcd;
 
 /** First word of a section header's body; tells the byte order. */
 export const SECTION_MAGIC = 0x1a2b3c4d;

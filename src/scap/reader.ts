@@ -6,7 +6,7 @@ import {
   MAJOR_VERSION,
   MAX_BLOCK,
   MAX_EVENT_BLOCK,
-  PRIVATE_BLOCKS,
+  PRIVATE_PROCESSES_V1,
   ScapError,
   SECTION_MAGIC,
   SECTION_MAGIC_SWAPPED,
@@ -211,7 +211,7 @@ export class ScapReader {
         at = next;
         continue;
       }
-      const known = PRIVATE_BLOCKS.get(type) ?? type;
+      const known = type === PRIVATE_PROCESSES_V1 ? Block.PROCESSES_V1 : type;
       const kind = kindOf(known);
       if (this.#sections === 0 && kind !== SECTION) throw notACapture(bytes, at, end, this.#base + at);
       if (length < 12) {

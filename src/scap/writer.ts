@@ -112,7 +112,7 @@ const NO_MACHINE: MachineInfo = { cpus: 1, memoryBytes: 0n, maxPid: 0n, hostname
  * file descriptors, then events.
  *
  * It is an {@link InitialStateSink}: give it the state first, in any order, then the events. The stream comes
- * out in pieces of about 256 KiB, each of which belongs to whoever takes it.
+ * out in pieces, each of which belongs to whoever takes it.
  */
 export class ScapWriter implements InitialStateSink {
   /** Events written. */
@@ -134,10 +134,21 @@ export class ScapWriter implements InitialStateSink {
     fdsTid: 0,
   };
 
+  /**
+   * @param out takes the pieces, in order
+   * @param pieceSize about how many bytes a piece has; the memory for one is allocated as it fills
+   */
   constructor(out: (piece: Uint8Array) => void, pieceSize = 256 << 10) {
     this.#out = out;
     this.#pieceSize = pieceSize;
-    this.#sheet = new Sheet(pieceSize + 4096);
+    this.#sheet = new Sheet(4096);
+  }
+
+  /** A writer of further events for a stream that another one began. */
+  static continuing(out: (piece: Uint8Array) => void, pieceSize?: number): ScapWriter {
+    const writer = new ScapWriter(out, pieceSize);
+    writer.#initial = null;
+    return writer;
   }
 
   #state(): Collected {
@@ -365,7 +376,8 @@ export class ScapWriter implements InitialStateSink {
     const sheet = this.#sheet;
     if (sheet.at === 0) return;
     this.#out(sheet.bytes.subarray(0, sheet.at));
-    this.#sheet = new Sheet(this.#pieceSize + 4096);
+    // The next piece will be about as long; the slack spares the event that fills it a copy.
+    this.#sheet = new Sheet(Math.min(sheet.bytes.length, this.#pieceSize + 4096));
   }
 }
 

@@ -23,3 +23,4 @@ export interface SourceStats {
 }
 
 export { type CaptureOptions, type CaptureSource, openCapture } from './capture.ts';
+export { type CaptureFile, type CaptureFileOptions, createCapture } from './capture-file.ts';
