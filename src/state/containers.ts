@@ -1,0 +1,99 @@
+/** What is known of a container; filled by whoever asks the runtimes, or from the events of a recording. */
+export interface ContainerInfo {
+  /** Short id (12 characters for ids of 64 hex digits). */
+  readonly id: string;
+  readonly fullId: string;
+  /** `docker`, `podman`, `containerd`, `cri-o`, `lxc`, … */
+  readonly type: string;
+  readonly name: string;
+  /** As the runtime names it, for instance `docker.io/library/nginx:1.27`. */
+  readonly image: string;
+  readonly imageId: string;
+  readonly imageRepository: string;
+  readonly imageTag: string;
+  readonly imageDigest: string;
+  readonly ip: string;
+  readonly cniJson: string;
+  readonly hostPid: boolean;
+  readonly hostNetwork: boolean;
+  readonly hostIpc: boolean;
+  readonly privileged: boolean;
+  readonly mounts: readonly ContainerMount[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly podSandboxLabels: Readonly<Record<string, string>>;
+  readonly podSandboxId: string;
+  readonly isPodSandbox: boolean;
+  /** `HEALTHCHECK`, `LIVENESS_PROBE` and `READINESS_PROBE` commands with their arguments. */
+  readonly probes: readonly { readonly type: string; readonly exe: string; readonly args: readonly string[] }[];
+  /** Nanoseconds since the epoch; 0n is unknown. */
+  readonly createdTs: bigint;
+}
+
+export interface ContainerMount {
+  readonly source: string;
+  readonly destination: string;
+  readonly mode: string;
+  readonly writable: boolean;
+  readonly propagation: string;
+}
+
+/** How engines that use names, not ids, name a container's cgroup. */
+const LAYOUTS: readonly RegExp[] = [
+  // LXC: names, not ids.
+  /\/lxc\.payload[./]([^/]+)/,
+  /\/lxc\/([^/]+)/,
+  // libvirt's LXC driver: machine.slice/machine-lxc\x2dPID\x2dNAME.scope, or NAME.libvirt-lxc
+  /\/machine-lxc\\x2d\d+\\x2d([^/]+)\.scope/,
+  /\/([^/]+)\.libvirt-lxc/,
+];
+
+/**
+ * Every engine with ids of 64 hex digits: docker-ID.scope, libpod-ID.scope, cri-containerd-ID.scope, crio-ID.scope,
+ * …/ID; the last in a path is the innermost container. The monitor processes (conmon) are not in the container.
+ */
+const HEX_ID = /(?:^|[/:-])(?<!conmon-)([0-9a-f]{64})(?:\.scope)?(?=\/|$)/g;
+
+/** The container id that the cgroups of a process give (`subsystem=path`, NUL after each), or `''` for the host. */
+export function containerOfCgroups(cgroups: string): string {
+  if (cgroups === '') return '';
+  for (const entry of cgroups.split('\0')) {
+    const path = entry.slice(entry.indexOf('=') + 1);
+    if (path.length < 6) continue;
+    const ids = [...path.matchAll(HEX_ID)];
+    const last = ids[ids.length - 1]?.[1];
+    if (last !== undefined) return last.slice(0, 12);
+    for (const layout of LAYOUTS) {
+      const id = layout.exec(path)?.[1];
+      if (id !== undefined) return id;
+    }
+  }
+  return '';
+}
+
+/** A short id for a container that no engine named, from what is the same for all of its processes. */
+export function bareContainerId(cgroups: string, pidnsStart: bigint): string {
+  let low = 0x811c9dc5;
+  let high = 0x1b873593;
+  const text = `${cgroups}|${pidnsStart}`;
+  for (let i = 0; i < text.length; i++) {
+    low = Math.imul(low ^ text.charCodeAt(i), 0x01000193);
+    high = Math.imul(high ^ text.charCodeAt(i), 0x85ebca6b);
+  }
+  const hex = (value: number) => (value >>> 0).toString(16).padStart(8, '0');
+  return (hex(low) + hex(high)).slice(0, 12);
+}
+
+/** Remembers the answer for a cgroup; the number of remembered ones is bounded. */
+export class CgroupMemo {
+  readonly #known = new Map<string, string>();
+
+  container(cgroups: string): string {
+    let id = this.#known.get(cgroups);
+    if (id === undefined) {
+      id = containerOfCgroups(cgroups);
+      if (this.#known.size >= 4096) this.#known.clear();
+      this.#known.set(cgroups, id);
+    }
+    return id;
+  }
+}

@@ -1,0 +1,273 @@
+import { FdType } from '../scap/entries.ts';
+import type { Path } from './paths.ts';
+
+/** Bits of {@link Fd.status}. */
+export const FdStatus = {
+  /** The socket's role is known: it answers (server) or asks (client). */
+  SERVER: 1 << 0,
+  CLIENT: 1 << 1,
+  CONNECTED: 1 << 2,
+  /** A non-blocking connect has begun. */
+  PENDING: 1 << 3,
+  /** From the initial state: which end is the server is not settled. */
+  FROM_PROC: 1 << 4,
+  /** On an overlay file system: in the writable layer, or in an image's layer. */
+  UPPER_LAYER: 1 << 5,
+  LOWER_LAYER: 1 << 6,
+  /** The file had no name left when it was opened. */
+  DELETED: 1 << 7,
+  /** The name is the kernel's, not the caller's. */
+  RESOLVED: 1 << 8,
+} as const;
+
+/** PPM_O_* flags that the state reads (scap event schema; not the kernel's values). */
+export const OpenFlag = {
+  RDONLY: 1 << 0,
+  WRONLY: 1 << 1,
+  CREAT: 1 << 2,
+  TRUNC: 1 << 8,
+  DIRECTORY: 1 << 10,
+  CLOEXEC: 1 << 12,
+  TMPFILE: 1 << 13,
+  CREATED: 1 << 14,
+  UPPER_LAYER: 1 << 15,
+  LOWER_LAYER: 1 << 16,
+} as const;
+
+/** Transport protocols (scap_l4_proto). */
+export const L4 = { UNKNOWN: 0, NA: 1, TCP: 2, UDP: 3, ICMP: 4, RAW: 5 } as const;
+
+/** Both ends of a socket; immutable. Addresses are byte strings of 4 or 16 bytes in network order. */
+export interface Socket {
+  readonly l4: number;
+  /** The source: of a connection who asks; empty while nothing is known. For a server socket: where it listens. */
+  readonly sourceAddress: string;
+  readonly sourcePort: number;
+  readonly destinationAddress: string;
+  readonly destinationPort: number;
+  /** Kernel addresses of both ends of a UNIX socket. */
+  readonly unixSource: bigint;
+  readonly unixDestination: bigint;
+}
+
+/**
+ * What a file descriptor refers to. Immutable, so that processes and their forks share it, and an open
+ * of a known path with the same outcome gives the same object again; what changes is the slot in the table.
+ */
+export class Fd {
+  /** One of FdType. */
+  readonly type: number;
+  /** Path of a file or directory; null for everything else. */
+  readonly path: Path | null;
+  /** Name of what has no path: an address, a UNIX socket's path, `pipe:[1]`. */
+  readonly text: string;
+  /** PPM_O_* flags. */
+  readonly flags: number;
+  readonly status: number;
+  readonly dev: number;
+  readonly inoLow: number;
+  readonly inoHigh: number;
+  readonly socket: Socket | null;
+  /** The process that a pidfd stands for; 0 otherwise. */
+  readonly pid: number;
+
+  /** Room for the rule engine: what it decided about this fd, and under which rule set. */
+  mask = 0;
+  maskEpoch = -1;
+
+  constructor(
+    type: number,
+    path: Path | null,
+    text: string,
+    flags: number,
+    status: number,
+    dev: number,
+    inoLow: number,
+    inoHigh: number,
+    socket: Socket | null,
+    pid: number,
+  ) {
+    this.type = type;
+    this.path = path;
+    this.text = text;
+    this.flags = flags;
+    this.status = status;
+    this.dev = dev;
+    this.inoLow = inoLow;
+    this.inoHigh = inoHigh;
+    this.socket = socket;
+    this.pid = pid;
+  }
+
+  /** `fd.name`. */
+  get name(): string {
+    return this.path === null ? this.text : this.path.name;
+  }
+
+  get ino(): number | bigint {
+    const high = this.inoHigh >>> 0;
+    return high < 0x200000
+      ? high * 4294967296 + (this.inoLow >>> 0)
+      : (BigInt(high) << 32n) | BigInt(this.inoLow >>> 0);
+  }
+
+  /** A copy with some members changed. */
+  with(change: FdChange): Fd {
+    return new Fd(
+      change.type ?? this.type,
+      change.path === undefined ? this.path : change.path,
+      change.text ?? this.text,
+      change.flags ?? this.flags,
+      change.status ?? this.status,
+      this.dev,
+      this.inoLow,
+      this.inoHigh,
+      change.socket === undefined ? this.socket : change.socket,
+      this.pid,
+    );
+  }
+}
+
+export interface FdChange {
+  type?: number;
+  path?: Path | null;
+  text?: string;
+  flags?: number;
+  status?: number;
+  socket?: Socket | null;
+}
+
+/** An fd with nothing but a type and a name. */
+export function plainFd(type: number, text: string, flags = 0, inoLow = 0, inoHigh = 0): Fd {
+  return new Fd(type, null, text, flags, 0, 0, inoLow, inoHigh, null, 0);
+}
+
+/** Numbers up to this are in an array, others in a map, so that one high number costs no memory. */
+const DENSE = 4096;
+
+/** The file descriptors of a process (shared by its threads). */
+export class FdTable {
+  readonly #low: (Fd | null)[];
+  #high: Map<number, Fd> | null;
+  size: number;
+
+  constructor(from: FdTable | null = null) {
+    if (from === null) {
+      this.#low = [];
+      this.#high = null;
+      this.size = 0;
+    } else {
+      this.#low = from.#low.slice();
+      this.#high = from.#high === null ? null : new Map(from.#high);
+      this.size = from.size;
+    }
+  }
+
+  get(fd: number): Fd | null {
+    if (fd >= 0 && fd < this.#low.length) return this.#low[fd] as Fd | null;
+    return this.#high === null ? null : (this.#high.get(fd) ?? null);
+  }
+
+  set(fd: number, entry: Fd): void {
+    const low = this.#low;
+    if (fd < low.length) {
+      if (fd < 0) return;
+      if (low[fd] === null) this.size++;
+      low[fd] = entry;
+    } else if (fd < DENSE) {
+      while (low.length < fd) low.push(null);
+      low.push(entry);
+      this.size++;
+    } else {
+      this.#high ??= new Map();
+      if (!this.#high.has(fd)) this.size++;
+      this.#high.set(fd, entry);
+    }
+  }
+
+  delete(fd: number): void {
+    const low = this.#low;
+    if (fd >= 0 && fd < low.length) {
+      if (low[fd] !== null) {
+        low[fd] = null;
+        this.size--;
+      }
+    } else if (this.#high?.delete(fd) === true) {
+      this.size--;
+    }
+  }
+
+  /** What is left of the table after an exec. */
+  withoutCloseOnExec(): FdTable {
+    const kept = new FdTable();
+    this.forEach((entry, fd) => {
+      if ((entry.flags & OpenFlag.CLOEXEC) === 0) kept.set(fd, entry);
+    });
+    return kept;
+  }
+
+  clear(): void {
+    this.#low.length = 0;
+    this.#high = null;
+    this.size = 0;
+  }
+
+  /** In ascending order of the numbers below 4096. */
+  forEach(visit: (entry: Fd, fd: number) => void): void {
+    const low = this.#low;
+    for (let fd = 0; fd < low.length; fd++) {
+      const entry = low[fd] as Fd | null;
+      if (entry !== null) visit(entry, fd);
+    }
+    this.#high?.forEach(visit);
+  }
+}
+
+/** `fd.type`: the word for each FdType. */
+export const FD_TYPE_NAMES: readonly (string | null)[] = (() => {
+  const names: (string | null)[] = new Array(22).fill(null);
+  names[FdType.FILE] = names[FdType.FILE_V2] = 'file';
+  names[FdType.DIRECTORY] = 'directory';
+  names[FdType.IPV4_SOCK] = names[FdType.IPV4_SERVSOCK] = 'ipv4';
+  names[FdType.IPV6_SOCK] = names[FdType.IPV6_SERVSOCK] = 'ipv6';
+  names[FdType.UNIX_SOCK] = 'unix';
+  names[FdType.FIFO] = 'pipe';
+  names[FdType.EVENT] = 'event';
+  names[FdType.SIGNALFD] = 'signalfd';
+  names[FdType.EVENTPOLL] = 'eventpoll';
+  names[FdType.INOTIFY] = 'inotify';
+  names[FdType.TIMERFD] = 'timerfd';
+  names[FdType.NETLINK] = 'netlink';
+  names[FdType.BPF] = 'bpf';
+  names[FdType.USERFAULTFD] = 'userfaultfd';
+  names[FdType.IOURING] = 'io_uring';
+  names[FdType.MEMFD] = 'memfd';
+  names[FdType.PIDFD] = 'pidfd';
+  return names;
+})();
+
+/** `fd.typechar`: one letter for each FdType (libsinsp's CHAR_FD_*). */
+export const FD_TYPE_CHARS: readonly string[] = (() => {
+  const chars: string[] = new Array(22).fill('o');
+  chars[FdType.FILE] = chars[FdType.FILE_V2] = 'f';
+  chars[FdType.DIRECTORY] = 'd';
+  chars[FdType.IPV4_SOCK] = '4';
+  chars[FdType.IPV6_SOCK] = '6';
+  chars[FdType.IPV4_SERVSOCK] = '2';
+  chars[FdType.IPV6_SERVSOCK] = '3';
+  chars[FdType.UNIX_SOCK] = 'u';
+  chars[FdType.UNSUPPORTED] = 'X';
+  chars[FdType.FIFO] = 'p';
+  chars[FdType.EVENT] = 'e';
+  chars[FdType.SIGNALFD] = 's';
+  chars[FdType.EVENTPOLL] = 'l';
+  chars[FdType.INOTIFY] = 'i';
+  chars[FdType.TIMERFD] = 't';
+  chars[FdType.NETLINK] = 'n';
+  chars[FdType.BPF] = 'b';
+  chars[FdType.USERFAULTFD] = 'u';
+  chars[FdType.IOURING] = 'r';
+  chars[FdType.MEMFD] = 'm';
+  chars[FdType.PIDFD] = 'P';
+  return chars;
+})();

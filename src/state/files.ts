@@ -1,0 +1,287 @@
+import { type Event, EventType } from '../event/index.ts';
+import { FdType } from '../scap/entries.ts';
+import { PARAM_COUNT } from './classes.ts';
+import { Fd, FdStatus, OpenFlag, plainFd } from './fd.ts';
+import { joinPath, normalise, type Path } from './paths.ts';
+import { low, text, u32 } from './read.ts';
+import type { State } from './state.ts';
+import type { Thread } from './thread.ts';
+
+/** PPM_AT_FDCWD: "the current directory" in place of a directory fd. */
+const AT_FDCWD = -100;
+
+/** Bits of the first of our trailing parameters. */
+export const Extra = {
+  PATH_RESOLVED: 1 << 0,
+  DELETED: 1 << 1,
+  MEMFD: 1 << 2,
+  TRUNCATED: 1 << 3,
+  COMPAT: 1 << 4,
+  IO_URING: 1 << 5,
+  RAW_DIFFERS: 1 << 6,
+  UNTRUSTED: 1 << 7,
+  PAGE_ABSENT: 1 << 8,
+} as const;
+
+/** Our flags of an event; 0 when another producer wrote it. */
+export function extraFlags(event: Event): number {
+  const first = PARAM_COUNT[event.type] as number;
+  return event.nparams > first && event.len(first) === 4 ? event.u32(first) : 0;
+}
+
+/** Parameters of an open by event type: name, directory fd, flags, device, inode (-1: has none). */
+const LAYOUT = new Int8Array(512 * 5).fill(-1);
+function layout(code: string, ...parameters: [number, number, number, number, number]): void {
+  LAYOUT.set(parameters, (EventType[code] as number) * 5);
+}
+layout('SYSCALL_OPEN_X', 1, -1, 2, 4, 5);
+layout('SYSCALL_OPENAT_2_X', 2, 1, 3, 5, 6);
+layout('SYSCALL_OPENAT2_X', 2, 1, 3, 6, 7);
+layout('SYSCALL_CREAT_X', 1, -1, -1, 3, 4);
+layout('SYSCALL_OPEN_BY_HANDLE_AT_X', 3, -1, 2, 4, 5);
+
+/** The current directory of a thread, which is its leader's; null when it is not known. */
+export function currentDirectory(thread: Thread): Path | null {
+  const main = thread.group.main;
+  return main === null ? thread.cwd : main.cwd;
+}
+
+/** The directory that a directory fd of a call stands for; null when it is not known. */
+export function directoryOf(thread: Thread, dirfd: number): Path | null {
+  if (dirfd === AT_FDCWD) return currentDirectory(thread);
+  const fd = thread.fds.get(dirfd);
+  return fd === null ? null : fd.path;
+}
+
+/** open, openat, openat2, creat and open_by_handle_at. */
+export function open(state: State, event: Event, thread: Thread): void {
+  const type = event.type;
+  const row = type * 5;
+  const nameAt = LAYOUT[row] as number;
+  if (nameAt >= event.nparams) return;
+  const length = event.len(nameAt);
+  // The kernel gave no name (NULL, or a page that was not there); a NUL alone is the empty name.
+  const dirfdAt = LAYOUT[row + 1] as number;
+  const at = event.offset(nameAt);
+  const end = length > 0 && event.buffer[at + length - 1] === 0 ? length - 1 : length;
+  const base =
+    event.buffer[at] === 47 && end > 0
+      ? null
+      : directoryOf(thread, dirfdAt < 0 ? AT_FDCWD : low(event, dirfdAt, AT_FDCWD));
+  const extra = extraFlags(event);
+  let path: Path;
+  const first = PARAM_COUNT[type] as number;
+  if ((extra & Extra.PATH_RESOLVED) !== 0 && first + 1 < event.nparams && event.len(first + 1) > 1) {
+    const realAt = event.offset(first + 1);
+    const realEnd = event.len(first + 1) - 1;
+    path =
+      (extra & Extra.RAW_DIFFERS) === 0
+        ? state.paths.named(event.buffer, event.view, realAt, realEnd, null)
+        : state.paths.resolved(event.buffer, event.view, realAt, realEnd, at, end);
+  } else {
+    if (length === 0) return;
+    path = state.paths.named(event.buffer, event.view, at, end, base);
+  }
+  state.path = path;
+
+  const num = low(event, 0, -1);
+  if (num < 0) return;
+  const flagsAt = LAYOUT[row + 2] as number;
+  let flags = flagsAt < 0 ? OpenFlag.CREAT | OpenFlag.TRUNC | OpenFlag.WRONLY : u32(event, flagsAt, 0);
+  if (type === EventType.SYSCALL_CREAT_X && 5 < event.nparams) flags |= (event.u16(5) & 3) << 15;
+  const devAt = LAYOUT[row + 3] as number;
+  const inoAt = LAYOUT[row + 4] as number;
+  let inoLow = 0;
+  let inoHigh = 0;
+  if (inoAt < event.nparams && event.len(inoAt) === 8) {
+    const ino = event.offset(inoAt);
+    inoLow = event.view.getInt32(ino, true);
+    inoHigh = event.view.getInt32(ino + 4, true);
+  }
+  const dev = u32(event, devAt, 0);
+  const status =
+    ((flags & OpenFlag.UPPER_LAYER) !== 0 ? FdStatus.UPPER_LAYER : 0) |
+    ((flags & OpenFlag.LOWER_LAYER) !== 0 ? FdStatus.LOWER_LAYER : 0) |
+    ((extra & Extra.DELETED) !== 0 ? FdStatus.DELETED : 0) |
+    ((extra & Extra.PATH_RESOLVED) !== 0 ? FdStatus.RESOLVED : 0);
+  let fd = path.opened;
+  if (
+    fd === null ||
+    fd.flags !== flags ||
+    fd.inoLow !== inoLow ||
+    fd.inoHigh !== inoHigh ||
+    fd.dev !== dev ||
+    fd.status !== status
+  ) {
+    const kind = (flags & OpenFlag.DIRECTORY) !== 0 ? FdType.DIRECTORY : FdType.FILE_V2;
+    fd = new Fd(kind, path, '', flags, status, dev, inoLow, inoHigh, null, 0);
+    path.opened = fd;
+  }
+  thread.fds.set(num, fd);
+  state.fd = fd;
+  state.fdNum = num;
+}
+
+/** The fd stays the event's although it is gone from the table. */
+export function closeFd(state: State, event: Event, thread: Thread): void {
+  if (low(event, 0, -1) >= 0) thread.fds.delete(state.fdNum);
+}
+
+/** Puts an fd into the table; it becomes the one that the event is about. */
+export function put(state: State, thread: Thread, num: number, fd: Fd): void {
+  thread.fds.set(num, fd);
+  state.fd = fd;
+  state.fdNum = num;
+}
+
+export function dup(state: State, event: Event, thread: Thread): void {
+  const num = low(event, 0, -1);
+  const from = state.fd;
+  if (num < 0 || from === null) return;
+  const flags = (from.flags & ~OpenFlag.CLOEXEC) | (event.type === EventType.SYSCALL_DUP3_X ? u32(event, 3, 0) : 0);
+  put(state, thread, num, flags === from.flags ? from : from.with({ flags }));
+}
+
+/** PPM_FCNTL_* commands. */
+const F_DUPFD = 1;
+const F_SETFD = 3;
+const F_DUPFD_CLOEXEC = 26;
+
+export function fcntl(state: State, event: Event, thread: Thread): void {
+  const result = low(event, 0, -1);
+  const from = state.fd;
+  if (result < 0 || from === null || 2 >= event.nparams) return;
+  const command = event.u8(2);
+  let flags = from.flags & ~OpenFlag.CLOEXEC;
+  if (command === F_DUPFD || command === F_DUPFD_CLOEXEC) {
+    if (command === F_DUPFD_CLOEXEC) flags |= OpenFlag.CLOEXEC;
+    put(state, thread, result, flags === from.flags ? from : from.with({ flags }));
+  } else if (command === F_SETFD) {
+    // FD_CLOEXEC is 1.
+    if ((low(event, 3, 0) & 1) !== 0) flags |= OpenFlag.CLOEXEC;
+    if (flags !== from.flags) thread.fds.set(state.fdNum, from.with({ flags }));
+  }
+}
+
+export function pipe(state: State, event: Event, thread: Thread): void {
+  if (low(event, 0, -1) < 0) return;
+  let inoLow = 0;
+  let inoHigh = 0;
+  if (3 < event.nparams && event.len(3) === 8) {
+    const at = event.offset(3);
+    inoLow = event.view.getInt32(at, true);
+    inoHigh = event.view.getInt32(at + 4, true);
+  }
+  const fd = plainFd(FdType.FIFO, '', u32(event, 4, 0), inoLow, inoHigh);
+  for (const param of [1, 2]) {
+    const num = low(event, param, -1);
+    if (num >= 0) put(state, thread, num, fd);
+  }
+}
+
+/** Event type → type of the fd that it makes. */
+const CREATED: Readonly<Record<number, number>> = Object.fromEntries(
+  (
+    [
+      ['SYSCALL_EVENTFD_X', FdType.EVENT],
+      ['SYSCALL_EVENTFD2_X', FdType.EVENT],
+      ['SYSCALL_SIGNALFD_X', FdType.SIGNALFD],
+      ['SYSCALL_SIGNALFD4_X', FdType.SIGNALFD],
+      ['SYSCALL_TIMERFD_CREATE_X', FdType.TIMERFD],
+      ['SYSCALL_INOTIFY_INIT_X', FdType.INOTIFY],
+      ['SYSCALL_INOTIFY_INIT1_X', FdType.INOTIFY],
+      ['SYSCALL_EPOLL_CREATE_X', FdType.EVENTPOLL],
+      ['SYSCALL_EPOLL_CREATE1_X', FdType.EVENTPOLL],
+      ['SYSCALL_USERFAULTFD_X', FdType.USERFAULTFD],
+      ['SYSCALL_IO_URING_SETUP_X', FdType.IOURING],
+      ['SYSCALL_BPF_2_X', FdType.BPF],
+      ['SYSCALL_MEMFD_CREATE_X', FdType.MEMFD],
+    ] as const
+  ).map(([code, type]) => [EventType[code] as number, type]),
+);
+
+/** BPF commands whose result is an fd. */
+const BPF_FD_COMMANDS = new Set([0, 5, 7, 13, 14, 17, 18, 19, 28, 30, 32, 33]);
+
+export function createFd(state: State, event: Event, thread: Thread): void {
+  const num = low(event, 0, -1);
+  if (num < 0) return;
+  const type = event.type;
+  if (type === EventType.SYSCALL_BPF_2_X && !BPF_FD_COMMANDS.has(u32(event, 1, -1))) return;
+  const name = type === EventType.SYSCALL_MEMFD_CREATE_X ? text(state, event, 1) : '';
+  put(state, thread, num, plainFd(CREATED[type] as number, name));
+}
+
+export function pidfdOpen(state: State, event: Event, thread: Thread): void {
+  const num = low(event, 0, -1);
+  if (num < 0) return;
+  put(state, thread, num, new Fd(FdType.PIDFD, null, '', 0, 0, 0, 0, 0, null, low(event, 1, 0)));
+}
+
+/** The new fd refers to what an fd of the other process refers to. */
+export function pidfdGetfd(state: State, event: Event, thread: Thread): void {
+  const num = low(event, 0, -1);
+  if (num < 0) return;
+  const pidfd = thread.fds.get(low(event, 1, -1));
+  const target = pidfd === null ? null : state.threads.get(pidfd.pid);
+  const fd = target === null ? null : target.fds.get(low(event, 2, -1));
+  if (fd !== null) put(state, thread, num, fd);
+}
+
+/** CLOSE_RANGE_CLOEXEC marks them instead. */
+const CLOSE_RANGE_CLOEXEC = 4;
+
+export function closeRange(event: Event, thread: Thread): void {
+  if (low(event, 0, -1) < 0) return;
+  const first = u32(event, 1, 0);
+  const last = u32(event, 2, 0);
+  const mark = (u32(event, 3, 0) & CLOSE_RANGE_CLOEXEC) !== 0;
+  const fds = thread.fds;
+  const hit: number[] = [];
+  fds.forEach((_, fd) => {
+    if (fd >= first && fd <= last) hit.push(fd);
+  });
+  for (const num of hit) {
+    const fd = fds.get(num);
+    if (fd === null) continue;
+    if (mark) fds.set(num, fd.with({ flags: fd.flags | OpenFlag.CLOEXEC }));
+    else fds.delete(num);
+  }
+}
+
+function setDirectory(state: State, thread: Thread, path: string): void {
+  const main = thread.main ?? thread;
+  const before = main.cwd;
+  main.cwd = state.paths.directory(path);
+  if (main.cwd !== before) state.changed(main);
+  if (main !== thread) thread.changed();
+}
+
+export function chdir(state: State, event: Event, thread: Thread): void {
+  if (low(event, 0, -1) < 0) return;
+  const resolved = resolvedPath(state, event);
+  const given = resolved ?? text(state, event, 1);
+  if (given === '') return;
+  setDirectory(state, thread, resolved ?? joinPath(currentDirectory(thread)?.name ?? '/', given));
+}
+
+/** The path that the kernel resolved, from our trailing parameters; null when there is none. */
+function resolvedPath(state: State, event: Event): string | null {
+  if ((extraFlags(event) & Extra.PATH_RESOLVED) === 0) return null;
+  const path = text(state, event, (PARAM_COUNT[event.type] as number) + 1);
+  return path === '' ? null : path;
+}
+
+export function fchdir(state: State, event: Event, thread: Thread): void {
+  if (low(event, 0, -1) < 0) return;
+  const path = resolvedPath(state, event) ?? state.fd?.path?.name;
+  if (path !== undefined) setDirectory(state, thread, path);
+}
+
+export function chroot(state: State, event: Event, thread: Thread): void {
+  if (low(event, 0, -1) < 0) return;
+  const given = text(state, event, 1);
+  if (given === '') return;
+  thread.root = normalise(joinPath(currentDirectory(thread)?.name ?? '/', given));
+  state.changed(thread);
+}

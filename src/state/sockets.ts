@@ -1,0 +1,435 @@
+import { latin1 } from '../bytes.ts';
+import { type Event, EventType } from '../event/index.ts';
+import { FdType } from '../scap/entries.ts';
+import { formatEndpoint, formatTuple, hex } from './address.ts';
+import { PARAM_COUNT } from './classes.ts';
+import { Fd, FdStatus, L4, OpenFlag, plainFd, type Socket } from './fd.ts';
+import { put } from './files.ts';
+import { low, u32 } from './read.ts';
+import type { State } from './state.ts';
+import type { Thread } from './thread.ts';
+
+/** Families as events carry them (Linux's values). */
+const AF_UNIX = 1;
+const AF_INET = 2;
+const AF_INET6 = 10;
+const AF_NETLINK = 16;
+
+const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
+const SOCK_RAW = 3;
+/** In the type argument of socket(2) and socketpair(2), and the flags of accept4(2). */
+const SOCK_CLOEXEC = 0o2000000;
+
+const IPPROTO_IP = 0;
+const IPPROTO_ICMP = 1;
+const IPPROTO_TCP = 6;
+const IPPROTO_UDP = 17;
+const IPPROTO_RAW = 255;
+
+const EINPROGRESS = 115;
+
+const NO_ADDRESS = { sourceAddress: '', sourcePort: 0, destinationAddress: '', destinationPort: 0 };
+const NOT_UNIX = { unixSource: 0n, unixDestination: 0n };
+
+/** `::ffff:0:0/96`: IPv4 in IPv6 clothes. */
+const MAPPED = '\0\0\0\0\0\0\0\0\0\0\xff\xff';
+
+function plainAddress(address: string): string {
+  return address.length === 16 && address.startsWith(MAPPED) ? address.slice(12) : address;
+}
+
+/** A SOCKTUPLE parameter; null when it is absent or of no family that we read. */
+interface Tuple {
+  readonly type: number;
+  readonly sourceAddress: string;
+  readonly sourcePort: number;
+  readonly destinationAddress: string;
+  readonly destinationPort: number;
+  readonly unixSource: bigint;
+  readonly unixDestination: bigint;
+  readonly unixPath: string;
+}
+
+export function readTuple(event: Event, param: number): Tuple | null {
+  if (param >= event.nparams) return null;
+  const length = event.len(param);
+  if (length < 1) return null;
+  const at = event.offset(param);
+  const family = event.buffer[at];
+  const width = family === AF_INET ? 4 : family === AF_INET6 ? 16 : 0;
+  if (width !== 0) {
+    if (length < 5 + 2 * width) return null;
+    const { buffer, view } = event;
+    let source = latin1(buffer, at + 1, at + 1 + width);
+    let destination = latin1(buffer, at + 3 + width, at + 3 + 2 * width);
+    if (width === 16 && source.startsWith(MAPPED) && destination.startsWith(MAPPED)) {
+      source = source.slice(12);
+      destination = destination.slice(12);
+    }
+    return {
+      type: source.length === 4 ? FdType.IPV4_SOCK : FdType.IPV6_SOCK,
+      sourceAddress: source,
+      sourcePort: view.getUint16(at + 1 + width, true),
+      destinationAddress: destination,
+      destinationPort: view.getUint16(at + 3 + 2 * width, true),
+      ...NOT_UNIX,
+      unixPath: '',
+    };
+  }
+  if (family === AF_UNIX && length >= 17) {
+    const end = at + length;
+    const pathEnd = event.buffer[end - 1] === 0 ? end - 1 : end;
+    return {
+      type: FdType.UNIX_SOCK,
+      ...NO_ADDRESS,
+      unixSource: event.view.getBigUint64(at + 1, true),
+      unixDestination: event.view.getBigUint64(at + 9, true),
+      unixPath: latin1(event.buffer, at + 17, Math.max(pathEnd, at + 17)),
+    };
+  }
+  return null;
+}
+
+/** True when the socket already has these ends, in this or the other direction. */
+function sameEnds(socket: Socket, tuple: Tuple): boolean {
+  return (
+    (socket.sourceAddress === tuple.sourceAddress &&
+      socket.sourcePort === tuple.sourcePort &&
+      socket.destinationAddress === tuple.destinationAddress &&
+      socket.destinationPort === tuple.destinationPort) ||
+    (socket.sourceAddress === tuple.destinationAddress &&
+      socket.sourcePort === tuple.destinationPort &&
+      socket.destinationAddress === tuple.sourceAddress &&
+      socket.destinationPort === tuple.sourcePort)
+  );
+}
+
+function socketOf(tuple: Tuple, l4: number, swapped: boolean): Socket {
+  const { unixSource, unixDestination } = tuple;
+  return swapped
+    ? {
+        l4,
+        sourceAddress: tuple.destinationAddress,
+        sourcePort: tuple.destinationPort,
+        destinationAddress: tuple.sourceAddress,
+        destinationPort: tuple.sourcePort,
+        unixSource,
+        unixDestination,
+      }
+    : {
+        l4,
+        sourceAddress: tuple.sourceAddress,
+        sourcePort: tuple.sourcePort,
+        destinationAddress: tuple.destinationAddress,
+        destinationPort: tuple.destinationPort,
+        unixSource,
+        unixDestination,
+      };
+}
+
+/** `1.2.3.4:80->5.6.7.8:90`. */
+export function socketName(socket: Socket): string {
+  return formatTuple(socket.sourceAddress, socket.sourcePort, socket.destinationAddress, socket.destinationPort);
+}
+
+function unixName(tuple: Tuple): string {
+  return `${hex(tuple.unixSource)}->${hex(tuple.unixDestination)} ${tuple.unixPath}`;
+}
+
+function l4Of(type: number, protocol: number): number {
+  const kind = type & 0xff;
+  const raw = kind === SOCK_RAW;
+  switch (protocol) {
+    case IPPROTO_TCP:
+      return raw ? L4.RAW : L4.TCP;
+    case IPPROTO_UDP:
+      return raw ? L4.RAW : L4.UDP;
+    case IPPROTO_IP:
+      return kind === SOCK_STREAM ? L4.TCP : kind === SOCK_DGRAM ? L4.UDP : L4.UNKNOWN;
+    case IPPROTO_ICMP:
+      return raw ? L4.RAW : L4.ICMP;
+    case IPPROTO_RAW:
+      return L4.RAW;
+    default:
+      return L4.UNKNOWN;
+  }
+}
+
+export function socket(state: State, event: Event, thread: Thread): void {
+  const num = low(event, 0, -1);
+  if (num < 0) return;
+  const domain = u32(event, 1, 0);
+  const type = u32(event, 2, 0);
+  let kind: number = FdType.UNKNOWN;
+  let l4: number = L4.UNKNOWN;
+  if (domain === AF_UNIX) kind = FdType.UNIX_SOCK;
+  else if (domain === AF_NETLINK) kind = FdType.NETLINK;
+  else if (domain === AF_INET || domain === AF_INET6) {
+    kind = domain === AF_INET ? FdType.IPV4_SOCK : FdType.IPV6_SOCK;
+    l4 = l4Of(type, u32(event, 3, 0));
+  }
+  const flags = (type & SOCK_CLOEXEC) !== 0 ? OpenFlag.CLOEXEC : 0;
+  put(state, thread, num, new Fd(kind, null, '', flags, 0, 0, 0, 0, { l4, ...NO_ADDRESS, ...NOT_UNIX }, 0));
+}
+
+export function socketpair(state: State, event: Event, thread: Thread): void {
+  if (low(event, 0, -1) < 0) return;
+  const end: Socket = {
+    l4: L4.UNKNOWN,
+    ...NO_ADDRESS,
+    unixSource: 3 < event.nparams && event.len(3) === 8 ? event.u64(3) : 0n,
+    unixDestination: 4 < event.nparams && event.len(4) === 8 ? event.u64(4) : 0n,
+  };
+  const fd = new Fd(FdType.UNIX_SOCK, null, '', 0, 0, 0, 0, 0, end, 0);
+  for (const param of [1, 2]) {
+    const num = low(event, param, -1);
+    if (num >= 0) put(state, thread, num, fd);
+  }
+}
+
+/** Replaces the event's fd in the table and notes whether its name is another one now. */
+function replace(state: State, thread: Thread, next: Fd): void {
+  const before = state.fd;
+  if (before !== null && before.name !== next.name) state.fdNameChanged = true;
+  put(state, thread, state.fdNum, next);
+}
+
+export function connect(state: State, event: Event, thread: Thread): void {
+  const result = low(event, 0, -1);
+  if (result < 0 && result !== -EINPROGRESS) return;
+  let fd = state.fd;
+  if (fd === null) {
+    // Only our own events always say enough to stand in for the socket event that was missed.
+    if (event.nparams <= (PARAM_COUNT[event.type] as number) || state.fdNum < 0) return;
+    fd = plainFd(FdType.UNKNOWN, '');
+  }
+  const status = (fd.status & ~FdStatus.SERVER) | FdStatus.CLIENT | FdStatus.CONNECTED;
+  const tuple = readTuple(event, 1);
+  if (tuple === null) {
+    replace(state, thread, fd.with({ status: fd.status | FdStatus.CONNECTED }));
+    return;
+  }
+  replace(state, thread, connected(fd, tuple, status));
+}
+
+/** The addressee is known before the call returns, and stays known when the call fails. */
+export function connectEnter(state: State, event: Event, thread: Thread): void {
+  const fd = state.fd;
+  if (fd === null || 1 >= event.nparams) return;
+  const length = event.len(1);
+  if (length < 1) return;
+  const at = event.offset(1);
+  const family = event.buffer[at];
+  const width = family === AF_INET ? 4 : family === AF_INET6 ? 16 : 0;
+  if (width === 0 || length < 3 + width) return;
+  const destinationAddress = plainAddress(latin1(event.buffer, at + 1, at + 1 + width));
+  const destinationPort = event.view.getUint16(at + 1 + width, true);
+  const before = fd.socket;
+  if (
+    before !== null &&
+    before.destinationAddress === destinationAddress &&
+    before.destinationPort === destinationPort
+  ) {
+    return;
+  }
+  const next: Socket = {
+    l4: before?.l4 ?? L4.UNKNOWN,
+    sourceAddress: before?.sourceAddress ?? '',
+    sourcePort: before?.sourcePort ?? 0,
+    destinationAddress,
+    destinationPort,
+    ...NOT_UNIX,
+  };
+  const type = destinationAddress.length === 4 ? FdType.IPV4_SOCK : FdType.IPV6_SOCK;
+  replace(state, thread, fd.with({ type, socket: next, text: socketName(next) }));
+}
+
+function connected(fd: Fd, tuple: Tuple, status: number): Fd {
+  const l4 = fd.socket?.l4 ?? L4.UNKNOWN;
+  if (tuple.type === FdType.UNIX_SOCK) {
+    return fd.with({ type: tuple.type, status, socket: socketOf(tuple, l4, false), text: tuple.unixPath });
+  }
+  const end = socketOf(tuple, l4, false);
+  return fd.with({ type: tuple.type, status, socket: end, text: socketName(end) });
+}
+
+export function accept(state: State, event: Event, thread: Thread): void {
+  const num = low(event, 0, -1);
+  if (num < 0) return;
+  const tuple = readTuple(event, 1);
+  if (tuple === null) return;
+  const isUnix = tuple.type === FdType.UNIX_SOCK;
+  const end = socketOf(tuple, isUnix ? L4.UNKNOWN : L4.TCP, false);
+  const flags =
+    event.type === EventType.SOCKET_ACCEPT4_6_X && (u32(event, 5, 0) & SOCK_CLOEXEC) !== 0 ? OpenFlag.CLOEXEC : 0;
+  const status = isUnix ? 0 : FdStatus.SERVER | FdStatus.CONNECTED;
+  const name = isUnix ? unixName(tuple) : socketName(end);
+  put(state, thread, num, new Fd(tuple.type, null, name, flags, status, 0, 0, 0, end, 0));
+}
+
+export function bind(state: State, event: Event, thread: Thread): void {
+  if (low(event, 0, -1) < 0) return;
+  const fd = state.fd;
+  if (fd === null || 1 >= event.nparams) return;
+  const length = event.len(1);
+  if (length < 1) return;
+  const at = event.offset(1);
+  const family = event.buffer[at];
+  const width = family === AF_INET ? 4 : family === AF_INET6 ? 16 : 0;
+  const status = (fd.status & ~FdStatus.CLIENT) | FdStatus.SERVER;
+  if (width !== 0 && length >= 3 + width) {
+    const sourceAddress = plainAddress(latin1(event.buffer, at + 1, at + 1 + width));
+    const sourcePort = event.view.getUint16(at + 1 + width, true);
+    const end: Socket = { l4: fd.socket?.l4 ?? L4.UNKNOWN, ...NO_ADDRESS, ...NOT_UNIX, sourceAddress, sourcePort };
+    const type = sourceAddress.length === 4 ? FdType.IPV4_SERVSOCK : FdType.IPV6_SERVSOCK;
+    replace(state, thread, fd.with({ type, status, socket: end, text: formatEndpoint(sourceAddress, sourcePort) }));
+  } else if (family === AF_UNIX) {
+    const end = event.buffer[at + length - 1] === 0 ? at + length - 1 : at + length;
+    replace(state, thread, fd.with({ text: latin1(event.buffer, at + 1, Math.max(end, at + 1)), status }));
+  }
+}
+
+/** Parameter with the tuple, and direction, of the calls that send and receive. */
+const TRANSFERS = new Int8Array(512).fill(-1);
+const INCOMING = new Uint8Array(512);
+for (const [code, param, incoming] of [
+  ['SOCKET_SEND_X', 4, 0],
+  ['SOCKET_SENDTO_X', 4, 0],
+  ['SOCKET_SENDMSG_X', 4, 0],
+  ['SOCKET_SENDMMSG_X', 4, 0],
+  ['SOCKET_RECV_X', 4, 1],
+  ['SOCKET_RECVFROM_X', 2, 1],
+  ['SOCKET_RECVMSG_X', 3, 1],
+  ['SOCKET_RECVMMSG_X', 4, 1],
+] as const) {
+  TRANSFERS[EventType[code] as number] = param;
+  INCOMING[EventType[code] as number] = incoming;
+}
+
+/** A datagram socket's peer can be another one with each call; a missed connect is made good here, too. */
+export function transfer(state: State, event: Event, thread: Thread): void {
+  const fd = state.fd;
+  if (fd === null || low(event, 0, -1) < 0) return;
+  const l4 = fd.socket?.l4 ?? L4.UNKNOWN;
+  if (fd.name !== '' && l4 === L4.TCP) return;
+  const type = event.type;
+  const param = TRANSFERS[type] as number;
+  if (param >= event.nparams || event.len(param) < 1) return;
+  const tuple = readTuple(event, param);
+  if (tuple === null) return;
+  if (tuple.type === FdType.UNIX_SOCK) {
+    const name = unixName(tuple);
+    if (name === fd.text && fd.type === tuple.type) return;
+    replace(state, thread, fd.with({ type: tuple.type, socket: socketOf(tuple, l4, false), text: name }));
+    return;
+  }
+  const isSocket = fd.type === FdType.IPV4_SOCK || fd.type === FdType.IPV6_SOCK;
+  if (isSocket && fd.socket !== null && sameEnds(fd.socket, tuple)) return;
+  const incoming = INCOMING[type] === 1;
+  let status = fd.status;
+  if ((status & (FdStatus.SERVER | FdStatus.CLIENT)) === 0) status |= guessRole(thread, tuple, incoming);
+  // The name goes from the client to the server.
+  const swapped = (status & (incoming ? FdStatus.CLIENT : FdStatus.SERVER)) !== 0;
+  const end = socketOf(tuple, l4, swapped);
+  replace(state, thread, fd.with({ type: tuple.type, status, socket: end, text: socketName(end) }));
+}
+
+/** Who owns the destination port answers (libsinsp, `set_net_role_by_guessing`). */
+function guessRole(thread: Thread, tuple: Tuple, incoming: boolean): number {
+  let bound = false;
+  let used = false;
+  thread.fds.forEach((fd) => {
+    const end = fd.socket;
+    if (end === null) return;
+    if (fd.type === FdType.IPV4_SERVSOCK || fd.type === FdType.IPV6_SERVSOCK) {
+      if (end.sourcePort === tuple.destinationPort) bound = true;
+    } else if (fd.type === FdType.IPV4_SOCK || fd.type === FdType.IPV6_SOCK) {
+      if (end.sourcePort === tuple.sourcePort) used = true;
+    }
+  });
+  if (!bound) return FdStatus.CLIENT;
+  if (!used) return FdStatus.SERVER;
+  return incoming ? FdStatus.SERVER : FdStatus.CLIENT;
+}
+
+/** Protocol numbers of the kernel → L4. */
+function l4OfProtocol(protocol: number): number {
+  return protocol === IPPROTO_TCP
+    ? L4.TCP
+    : protocol === IPPROTO_UDP
+      ? L4.UDP
+      : protocol === IPPROTO_ICMP
+        ? L4.ICMP
+        : protocol === IPPROTO_RAW
+          ? L4.RAW
+          : L4.UNKNOWN;
+}
+
+/** A socket as a BPF iterator reports it: fd, type, protocol, local and remote end, inode. */
+export function socketOfTask(event: Event): Fd {
+  const address = (param: number) => {
+    const at = event.offset(param);
+    return plainAddress(latin1(event.buffer, at, at + event.len(param)));
+  };
+  return socketFd(l4OfProtocol(event.u16(2)), address(3), event.u16(4), address(5), event.u16(6), low(event, 7, 0));
+}
+
+/** A socket whose ends are known, but not yet which of them is the server. */
+export function socketFd(
+  l4: number,
+  localAddress: string,
+  localPort: number,
+  remoteAddress: string,
+  remotePort: number,
+  ino: number,
+): Fd {
+  const isV4 = localAddress.length === 4;
+  if (remotePort === 0 && /^\0*$/.test(remoteAddress)) {
+    const end: Socket = { l4, ...NO_ADDRESS, ...NOT_UNIX, sourceAddress: localAddress, sourcePort: localPort };
+    const type = isV4 ? FdType.IPV4_SERVSOCK : FdType.IPV6_SERVSOCK;
+    return new Fd(type, null, formatEndpoint(localAddress, localPort), 0, FdStatus.SERVER, 0, ino, 0, end, 0);
+  }
+  const end: Socket = {
+    l4,
+    sourceAddress: localAddress,
+    sourcePort: localPort,
+    destinationAddress: remoteAddress,
+    destinationPort: remotePort,
+    ...NOT_UNIX,
+  };
+  const type = isV4 ? FdType.IPV4_SOCK : FdType.IPV6_SOCK;
+  const status = FdStatus.FROM_PROC | FdStatus.CONNECTED;
+  return new Fd(type, null, socketName(end), 0, status, 0, ino, 0, end, 0);
+}
+
+/**
+ * Settles the roles of sockets that the initial state gave: who listens on its own port is the server, and
+ * the name goes from the client to the server (libsinsp, `fix_sockets_coming_from_proc`).
+ */
+export function settleRoles(thread: Thread): void {
+  const ports = new Set<number>();
+  thread.fds.forEach((fd) => {
+    if ((fd.type === FdType.IPV4_SERVSOCK || fd.type === FdType.IPV6_SERVSOCK) && fd.socket !== null) {
+      ports.add(fd.socket.sourcePort);
+    }
+  });
+  const settled: [number, Fd][] = [];
+  thread.fds.forEach((fd, num) => {
+    const end = fd.socket;
+    if ((fd.status & FdStatus.FROM_PROC) === 0 || end === null) return;
+    const isServer = ports.has(end.sourcePort);
+    const next: Socket = isServer
+      ? {
+          ...end,
+          sourceAddress: end.destinationAddress,
+          sourcePort: end.destinationPort,
+          destinationAddress: end.sourceAddress,
+          destinationPort: end.sourcePort,
+        }
+      : end;
+    const status = (fd.status & ~FdStatus.FROM_PROC) | (isServer ? FdStatus.SERVER : FdStatus.CLIENT);
+    settled.push([num, fd.with({ status, socket: next, text: socketName(next) })]);
+  });
+  for (const [num, fd] of settled) thread.fds.set(num, fd);
+}

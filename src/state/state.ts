@@ -1,0 +1,555 @@
+import type { Event } from '../event/index.ts';
+import type { FdEntry, InitialStateSink, MachineInfo, ProcessEntry } from '../scap/entries.ts';
+import { CLASS, Class, FD_PARAM } from './classes.ts';
+import { CgroupMemo, type ContainerInfo } from './containers.ts';
+import { fdEntries, fdOfEntry, processOfThread, settleSocketRoles, threadOfEntry } from './entries.ts';
+import type { Fd } from './fd.ts';
+import {
+  chdir,
+  chroot,
+  closeFd,
+  closeRange,
+  createFd,
+  dup,
+  fchdir,
+  fcntl,
+  open,
+  pidfdGetfd,
+  pidfdOpen,
+  pipe,
+} from './files.ts';
+import { Interfaces } from './interfaces.ts';
+import { Interner } from './interner.ts';
+import { type Path, PathTable } from './paths.ts';
+import {
+  capset,
+  clone,
+  exec,
+  exit,
+  groupEvent,
+  memory,
+  prctl,
+  prlimit,
+  rlimit,
+  setgid,
+  setpgid,
+  setsid,
+  setuid,
+  task,
+  taskFile,
+  userEvent,
+} from './process.ts';
+import { accept, bind, connect, connectEnter, socket, socketpair, transfer } from './sockets.ts';
+import { MAX_TID, type Thread, ThreadGroup, ThreadTable } from './thread.ts';
+import { Users } from './users.ts';
+
+export interface StateOptions {
+  /** Threads kept at most (`falco_libs.thread_table_size`); default 262144. */
+  threadTableSize?: number;
+  /** Seconds after which a thread that was not seen and does not exist any more is removed; default 300. */
+  threadTimeoutSeconds?: number;
+  /** Looks up a thread that no event has introduced (live: from /proc); null when there is none. */
+  lookup?: ((tid: number) => { process: ProcessEntry; fds: readonly FdEntry[] } | null) | null;
+}
+
+/** Counters for the metrics. */
+export interface StateCounters {
+  threads: number;
+  /** Threads that were not known and had to be looked up or stood in for. */
+  unknownThreads: number;
+  /** Threads that did not fit into the table. */
+  droppedThreads: number;
+  /** Threads removed because they had not been seen for long. */
+  purgedThreads: number;
+  /** Events whose parameters contradict their lengths. */
+  malformedEvents: number;
+}
+
+/**
+ * What the events have told so far about the machine: threads, their files and sockets, users, addresses.
+ *
+ * {@link apply} takes each event in turn and leaves in {@link thread}, {@link fd} and {@link path} what the
+ * event is about; the fields read them. The rules by which the tables change are those of libsinsp 0.25.
+ */
+export class State {
+  readonly threads = new ThreadTable();
+  readonly groups = new Map<number, ThreadGroup>();
+  readonly paths = new PathTable();
+  /** Texts of processes (names, arguments, environments, cgroups): equal ones are one string. */
+  readonly texts = new Interner<string>(1 << 14, 1 << 22);
+  readonly users = new Users();
+  readonly interfaces = new Interfaces();
+  readonly containers = new Map<string, ContainerInfo>();
+  /** Changes whenever something is learnt of a container. */
+  containersEpoch = 0;
+  readonly cgroups = new CgroupMemo();
+  machineInfo: MachineInfo | null = null;
+
+  /** Changes whenever something changes that the descendants of a thread can read of it, or a thread gets another parent. */
+  lineageEpoch = 0;
+
+  /** The thread of the event that was applied last; null when it has none. */
+  thread: Thread | null = null;
+  /** The fd that the event is about: the one closed, opened, connected, accepted …; null when it has none or it is not known. */
+  fd: Fd | null = null;
+  /** The number of that fd; -1 when there is none. */
+  fdNum = -1;
+  /** The path that an open names, whether it succeeded or not; null on other events. */
+  path: Path | null = null;
+  /** The event gave its fd another name (`fd.name_changed`). */
+  fdNameChanged = false;
+
+  readonly counters: StateCounters = {
+    threads: 0,
+    unknownThreads: 0,
+    droppedThreads: 0,
+    purgedThreads: 0,
+    malformedEvents: 0,
+  };
+
+  readonly #limit: number;
+  readonly #timeout: number;
+  lookup: StateOptions['lookup'];
+  /** The thread that exited with the last event: it leaves the table before the next one. */
+  leaving: Thread | null = null;
+  #loading = false;
+  #purgeAt = 0;
+
+  constructor(options: StateOptions = {}) {
+    this.#limit = options.threadTableSize ?? 262144;
+    // In units of 2^32 ns, as Thread.lastSeen is.
+    this.#timeout = Math.ceil((options.threadTimeoutSeconds ?? 300) / 4.294967296);
+    this.lookup = options.lookup ?? null;
+  }
+
+  /** Takes one event; never throws on what a producer can write. */
+  apply(event: Event): void {
+    this.fd = null;
+    this.fdNum = -1;
+    this.path = null;
+    this.fdNameChanged = false;
+    if (this.leaving !== null || this.#loading) this.#settle();
+    const type = event.type;
+    const kind = CLASS[type] as number;
+    const tid = event.tid;
+    let thread = this.threads.get(tid);
+    if (thread === null) {
+      if (kind === Class.NO_THREAD) {
+        this.thread = null;
+        return;
+      }
+      thread = this.#unknown(event, kind);
+      if (thread === null) {
+        this.thread = null;
+        return;
+      }
+    }
+    this.thread = thread;
+    thread.lastSeen = event.view.getUint32(event.at + 4, true);
+    const param = FD_PARAM[type] as number;
+    if (param >= 0 && param < event.nparams) {
+      try {
+        const fd = event.lo(param);
+        this.fdNum = fd;
+        this.fd = thread.fds.get(fd);
+      } catch (error) {
+        this.#malformed(error);
+      }
+    }
+    if (kind !== Class.NONE) {
+      try {
+        this.#dispatch(kind, event, thread);
+      } catch (error) {
+        this.#malformed(error);
+      }
+    }
+  }
+
+  /** A read beyond the event's bytes is the producer's fault; anything else is ours. */
+  #malformed(error: unknown): void {
+    if (!(error instanceof RangeError)) throw error;
+    this.counters.malformedEvents++;
+  }
+
+  #dispatch(kind: number, event: Event, thread: Thread): void {
+    switch (kind) {
+      case Class.OPEN:
+        open(this, event, thread);
+        break;
+      case Class.CLOSE:
+        closeFd(this, event, thread);
+        break;
+      case Class.CLONE:
+        clone(this, event, thread);
+        break;
+      case Class.EXEC:
+        exec(this, event, thread);
+        break;
+      case Class.EXIT:
+        exit(this, event, thread);
+        break;
+      case Class.SOCKET:
+        socket(this, event, thread);
+        break;
+      case Class.CONNECT:
+        connect(this, event, thread);
+        break;
+      case Class.CONNECT_ENTER:
+        connectEnter(this, event, thread);
+        break;
+      case Class.ACCEPT:
+        accept(this, event, thread);
+        break;
+      case Class.BIND:
+        bind(this, event, thread);
+        break;
+      case Class.TRANSFER:
+        transfer(this, event, thread);
+        break;
+      case Class.DUP:
+        dup(this, event, thread);
+        break;
+      case Class.FCNTL:
+        fcntl(this, event, thread);
+        break;
+      case Class.PIPE:
+        pipe(this, event, thread);
+        break;
+      case Class.SOCKETPAIR:
+        socketpair(this, event, thread);
+        break;
+      case Class.CREATE_FD:
+        createFd(this, event, thread);
+        break;
+      case Class.PIDFD_OPEN:
+        pidfdOpen(this, event, thread);
+        break;
+      case Class.PIDFD_GETFD:
+        pidfdGetfd(this, event, thread);
+        break;
+      case Class.CLOSE_RANGE:
+        closeRange(event, thread);
+        break;
+      case Class.CHDIR:
+        chdir(this, event, thread);
+        break;
+      case Class.FCHDIR:
+        fchdir(this, event, thread);
+        break;
+      case Class.CHROOT:
+        chroot(this, event, thread);
+        break;
+      case Class.SETUID:
+        setuid(this, event, thread);
+        break;
+      case Class.SETGID:
+        setgid(this, event, thread);
+        break;
+      case Class.SETSID:
+        setsid(this, event, thread);
+        break;
+      case Class.SETPGID:
+        setpgid(this, event, thread);
+        break;
+      case Class.PRCTL:
+        prctl(this, event, thread);
+        break;
+      case Class.CAPSET:
+        capset(this, event, thread);
+        break;
+      case Class.RLIMIT:
+        rlimit(this, event, thread);
+        break;
+      case Class.PRLIMIT:
+        prlimit(this, event, thread);
+        break;
+      case Class.MEMORY:
+        memory(event, thread);
+        break;
+      case Class.USER:
+        userEvent(this, event);
+        break;
+      case Class.GROUP:
+        groupEvent(this, event);
+        break;
+      case Class.TASK:
+        task(this, event, thread);
+        break;
+      case Class.TASK_FILE:
+        taskFile(this, event, thread);
+        break;
+      default:
+        break;
+    }
+  }
+
+  /** The thread of an event that none of the tables know: looked up, or a stand-in. */
+  #unknown(event: Event, kind: number): Thread | null {
+    const tid = event.tid;
+    if (tid <= 0 || tid > MAX_TID || event.view.getInt32(event.at + 12, true) !== 0) return null;
+    // The child's own clone event makes the thread, and an exit needs none.
+    if (kind === Class.EXIT) return null;
+    this.counters.unknownThreads++;
+    if (kind !== Class.CLONE && kind !== Class.TASK && this.lookup) {
+      const found = this.lookup(tid);
+      if (found !== null) {
+        this.sink.process(found.process);
+        for (const entry of found.fds) this.sink.fd(entry);
+        this.#settle();
+        const thread = this.threads.get(tid);
+        if (thread !== null) return thread;
+      }
+    }
+    return this.addPlaceholder(tid);
+  }
+
+  /** A thread of which nothing but its id is known. */
+  addPlaceholder(tid: number): Thread | null {
+    const thread = this.newThread(tid, tid);
+    if (thread === null) return null;
+    thread.placeholder = true;
+    thread.pid = tid;
+    thread.comm = thread.exe = '<NA>';
+    this.link(thread);
+    return thread;
+  }
+
+  /** A thread of process `pid` that is not yet linked; null when the table is full. */
+  newThread(tid: number, pid: number): Thread | null {
+    if (this.threads.size >= this.#limit || tid < 0 || tid > MAX_TID) {
+      this.counters.droppedThreads++;
+      return null;
+    }
+    let group = this.groups.get(pid);
+    if (group === undefined) {
+      group = new ThreadGroup(pid, pid === 1);
+      this.groups.set(pid, group);
+    }
+    const thread = this.threads.create(tid, group);
+    thread.pid = pid;
+    return thread;
+  }
+
+  /** Puts a thread whose ids are set into the table, its process and below its parent. */
+  link(thread: Thread): void {
+    this.threads.add(thread);
+    this.counters.threads = this.threads.size;
+    const group = thread.group;
+    group.threads.push(thread);
+    if (!thread.dead) group.alive++;
+    if (thread.tid === group.pid) group.main = thread;
+    if (thread.vtid === 1) group.reaper = true;
+    this.adopt(thread, thread.ptid);
+    const orphans = this.#orphans.get(thread.tid);
+    if (orphans !== undefined) {
+      this.#orphans.delete(thread.tid);
+      for (const orphan of orphans) if (orphan.parent === null && orphan.ptid === thread.tid) attach(orphan, thread);
+      this.lineageEpoch++;
+    }
+  }
+
+  /** Threads whose parent is not in the table, by the parent's id. */
+  readonly #orphans = new Map<number, Set<Thread>>();
+
+  /** Makes the thread with id `ptid` the parent, now or when it appears. */
+  adopt(thread: Thread, ptid: number): void {
+    detach(thread);
+    const before = thread.ptid;
+    if (before > 0 && this.#orphans.size > 0) this.#unorphan(thread, before);
+    thread.ptid = ptid;
+    if (ptid <= 0 || ptid === thread.tid) return;
+    const parent = this.threads.get(ptid);
+    if (parent !== null) {
+      attach(thread, parent);
+      return;
+    }
+    const orphans = this.#orphans.get(ptid);
+    if (orphans === undefined) this.#orphans.set(ptid, new Set([thread]));
+    else orphans.add(thread);
+  }
+
+  #unorphan(thread: Thread, ptid: number): void {
+    const orphans = this.#orphans.get(ptid);
+    if (orphans?.delete(thread) === true && orphans.size === 0) this.#orphans.delete(ptid);
+  }
+
+  /** Something of the thread changed that its descendants can read, too. */
+  changed(thread: Thread): void {
+    thread.changed();
+    if (thread.firstChild !== null || thread.group.threads.length > 1) this.lineageEpoch++;
+  }
+
+  /**
+   * Removes a thread that is gone: its children go to the reaper; a leader stays (dead) while other
+   * threads of its process live (libsinsp, `sinsp_thread_manager::remove_thread`).
+   */
+  remove(thread: Thread): void {
+    const group = thread.group;
+    if (!thread.dead) {
+      thread.dead = true;
+      group.alive--;
+    }
+    if (thread.firstChild !== null) this.#handOverChildren(thread);
+    if (group.alive > 0) {
+      if (group.main !== thread) this.#drop(thread);
+      return;
+    }
+    const main = group.main;
+    if (main !== null && main !== thread) this.#drop(main);
+    this.#drop(thread);
+    if (group.threads.length === 0 && this.groups.get(group.pid) === group) this.groups.delete(group.pid);
+  }
+
+  /** Removes a thread at once: its id belongs to another one now. */
+  discard(thread: Thread): void {
+    const group = thread.group;
+    if (!thread.dead) {
+      thread.dead = true;
+      group.alive--;
+    }
+    this.#drop(thread);
+    if (group.threads.length === 0 && this.groups.get(group.pid) === group) this.groups.delete(group.pid);
+  }
+
+  /** The thread turned out to belong to the process `pid`. */
+  moveToProcess(thread: Thread, pid: number): void {
+    const before = thread.group;
+    const at = before.threads.indexOf(thread);
+    if (at >= 0) before.threads.splice(at, 1);
+    if (!thread.dead) before.alive--;
+    if (before.main === thread) before.main = null;
+    if (before.threads.length === 0 && this.groups.get(before.pid) === before) this.groups.delete(before.pid);
+    let group = this.groups.get(pid);
+    if (group === undefined) this.groups.set(pid, (group = new ThreadGroup(pid, pid === 1)));
+    group.threads.push(thread);
+    if (!thread.dead) group.alive++;
+    if (thread.tid === pid) group.main = thread;
+    thread.group = group;
+    thread.pid = pid;
+  }
+
+  #handOverChildren(thread: Thread): void {
+    let reaper = thread.reaperTid > 0 ? this.threads.get(thread.reaperTid) : null;
+    if (reaper === null || reaper === thread) reaper = findReaper(thread);
+    else if (reaper.group !== thread.group) reaper.group.reaper = true;
+    this.lineageEpoch++;
+    for (let child = thread.firstChild; child !== null; child = thread.firstChild) {
+      this.adopt(child, reaper === null ? 0 : reaper.tid);
+      child.changed();
+    }
+  }
+
+  #drop(thread: Thread): void {
+    if (this.threads.get(thread.tid) !== thread) return;
+    if (thread.firstChild !== null) this.#handOverChildren(thread);
+    if (thread.parent === null && thread.ptid > 0) this.#unorphan(thread, thread.ptid);
+    detach(thread);
+    const group = thread.group;
+    const at = group.threads.indexOf(thread);
+    if (at >= 0) group.threads.splice(at, 1);
+    if (group.main === thread) group.main = null;
+    this.threads.remove(thread);
+    this.counters.threads = this.threads.size;
+  }
+
+  /** Before an event: what the previous one left to do, and the end of the initial state. */
+  #settle(): void {
+    if (this.#loading) {
+      this.#loading = false;
+      settleSocketRoles(this);
+    }
+    const thread = this.leaving;
+    if (thread !== null) {
+      this.leaving = null;
+      this.remove(thread);
+    }
+  }
+
+  /**
+   * Removes threads that were not seen for the time-out and that do not exist any more; to be called now
+   * and then. `exists` tells whether a thread is still there (live: kill(tid, 0)); without it (replay) none is.
+   */
+  purge(now: bigint, exists: (tid: number) => boolean = () => false): void {
+    const time = Number(now >> 32n);
+    if (time < this.#purgeAt) return;
+    this.#purgeAt = time + this.#timeout;
+    const gone: Thread[] = [];
+    for (const thread of this.threads) {
+      if (time - thread.lastSeen > this.#timeout && !exists(thread.tid)) gone.push(thread);
+    }
+    for (const thread of gone) this.remove(thread);
+    this.counters.purgedThreads += gone.length;
+  }
+
+  /** Says what is known of a container; null forgets it. */
+  setContainer(id: string, info: ContainerInfo | null): void {
+    if (info === null) {
+      this.containers.delete(id);
+      this.users.forget(id);
+    } else {
+      this.containers.set(id, info);
+    }
+    this.containersEpoch++;
+  }
+
+  /** Takes the initial state: of a capture, or of /proc. */
+  readonly sink: InitialStateSink = {
+    machine: (info) => {
+      this.machineInfo = info;
+    },
+    process: (entry) => {
+      this.#loading = true;
+      threadOfEntry(this, entry);
+    },
+    fd: (entry) => {
+      this.#loading = true;
+      fdOfEntry(this, entry);
+    },
+    userOrGroup: (entry) => this.users.add(entry),
+    interface: (entry) => this.interfaces.add(entry),
+  };
+
+  /** The tables as entries, from which {@link sink} makes the same tables again: the start of a recording. */
+  snapshot(sink: InitialStateSink): void {
+    this.#settle();
+    if (this.machineInfo !== null) sink.machine(this.machineInfo);
+    for (const thread of this.threads) if (!thread.placeholder && !thread.dead) sink.process(processOfThread(thread));
+    for (const thread of this.threads) {
+      if (thread.isMain && !thread.dead) for (const entry of fdEntries(thread)) sink.fd(entry);
+    }
+    for (const entry of this.users.entries()) sink.userOrGroup(entry);
+    for (const entry of this.interfaces.entries()) sink.interface(entry);
+  }
+}
+
+function detach(thread: Thread): void {
+  const parent = thread.parent;
+  if (parent === null) return;
+  if (thread.previousSibling !== null) thread.previousSibling.nextSibling = thread.nextSibling;
+  else parent.firstChild = thread.nextSibling;
+  if (thread.nextSibling !== null) thread.nextSibling.previousSibling = thread.previousSibling;
+  thread.parent = thread.nextSibling = thread.previousSibling = null;
+}
+
+function attach(thread: Thread, parent: Thread): void {
+  thread.parent = parent;
+  thread.nextSibling = parent.firstChild;
+  if (parent.firstChild !== null) parent.firstChild.previousSibling = thread;
+  parent.firstChild = thread;
+}
+
+/**
+ * Who takes over the children of a thread when the kernel did not say: another thread of its process, or
+ * the nearest ancestor that is a reaper in the same pid namespace (libsinsp, `find_new_reaper`).
+ */
+function findReaper(thread: Thread): Thread | null {
+  for (const other of thread.group.threads) if (other !== thread && !other.dead) return other;
+  const inNamespace = thread.vtid !== thread.tid;
+  let steps = 0;
+  for (let parent = thread.parent; parent !== null && steps < 4096; parent = parent.parent, steps++) {
+    if ((parent.vtid !== parent.tid) !== inNamespace) return null;
+    if (!parent.group.reaper) continue;
+    for (const other of parent.group.threads) if (other !== thread && !other.dead) return other;
+  }
+  return null;
+}
