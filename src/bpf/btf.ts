@@ -203,10 +203,11 @@ export class Btf {
       id = this.resolve(id);
       switch (this.kind(id)) {
         case Kind.PTR:
-          return 8 * elements;
+          return this.#bytes(8 * elements);
         case Kind.ARRAY: {
           const array = this.array(id);
           elements *= array.length;
+          this.#bytes(elements);
           id = array.type;
           break;
         }
@@ -217,12 +218,17 @@ export class Btf {
         case Kind.ENUM64:
         case Kind.FLOAT:
         case Kind.DATASEC:
-          return this.target(id) * elements;
+          return this.#bytes(this.target(id) * elements);
         default:
           throw new BpfError('btf', `${this.describe(id)} has no size`);
       }
     }
     throw new BpfError('btf', 'type information is damaged: an array contains itself');
+  }
+
+  #bytes(size: number): number {
+    if (size > 0xffff_ffff) throw new BpfError('btf', 'type information is damaged: a type without bounds');
+    return size;
   }
 
   isComposite(id: number): boolean {

@@ -48,6 +48,8 @@ export const Stt = { NOTYPE: 0, OBJECT: 1, FUNC: 2, SECTION: 3 } as const;
 export const Rel = { BPF_64_64: 1, BPF_64_32: 10 } as const;
 
 const EM_BPF = 247;
+/** Bytes; far above any BPF object. Sections without bytes in the file can claim any size. */
+const LARGEST = 64 << 20;
 const HEADER = 64;
 const SECTION_HEADER = 64;
 const SYMBOL = 24;
@@ -75,6 +77,7 @@ export function parseElf(bytes: Uint8Array): Elf {
     const type = view.getUint32(at + 4, true);
     const offset = u64(at + 24);
     const size = u64(at + 32);
+    if (size > LARGEST) fail(`section ${index} has ${size} bytes`);
     const inFile = type !== Sht.NOBITS && type !== 0;
     if (inFile && offset + size > bytes.length) fail(`section ${index} lies outside the file`);
     return {

@@ -1,5 +1,5 @@
 export { BpfError, type BpfErrorKind } from './error.ts';
-export { type BpfMap, type Cell, MapType, possibleCpus } from './maps.ts';
+export { type BpfMap, type Cell, type MapSpec, MapType, possibleCpus } from './maps.ts';
 export { type BpfObject, type LoadOptions, loadObject } from './object.ts';
 export { type CapabilityName, dropCapabilities, effectiveCapabilities } from './permission.ts';
 export type { BpfProgram } from './program.ts';

@@ -34,6 +34,8 @@ export interface BpfObject {
   readonly programs: ReadonlyMap<string, BpfProgram>;
   /** Why an optional program was left out, by name. */
   readonly skipped: ReadonlyMap<string, string>;
+  /** A further map, for instance to put into a map of maps; closed with the object. */
+  createMap(spec: MapSpec): BpfMap;
   /** Attaches every program that can be, in the object's order. */
   attach(): void;
   close(): void;
@@ -116,6 +118,7 @@ export function loadObject(bytes: Uint8Array, options: LoadOptions = {}): BpfObj
     maps: maps.made,
     programs: loaded,
     skipped,
+    createMap: (spec) => maps.add(spec),
     attach() {
       for (const program of loaded.values()) if (program.type.kind !== 'syscall') program.attach();
     },
@@ -253,6 +256,7 @@ function patchSection(section: Section, relocations: readonly CoreRelocation[], 
 /** Makes the maps that programs use, when the first one does: what only an optional program needs must not fail the rest. */
 class MapSet {
   readonly made = new Map<string, BpfMap>();
+  readonly #further: BpfMap[] = [];
   readonly #sys: Sys;
   readonly #elf: Elf;
   readonly #specs: ReadonlyMap<string, MapSpec>;
@@ -282,6 +286,12 @@ class MapSet {
       map = isDataSection(section.name) ? this.#data(section) : this.#declared(name);
       this.made.set(name, map);
     }
+    return map;
+  }
+
+  add(spec: MapSpec): BpfMap {
+    const map = createMap(this.#sys, spec);
+    this.#further.push(map);
     return map;
   }
 
@@ -335,6 +345,6 @@ class MapSet {
   }
 
   close(): void {
-    for (const map of this.made.values()) map.close();
+    for (const map of [...this.made.values(), ...this.#further]) map.close();
   }
 }
