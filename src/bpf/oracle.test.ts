@@ -24,7 +24,7 @@ type Dump = readonly { readonly disasm: string; readonly opcodes: Instruction }[
 
 const OBJECTS = {
   loader: new URL('testdata/loader.bpf.o', import.meta.url).pathname,
-  probe: new URL('../../probe/probe.bpf.o', import.meta.url).pathname,
+  probe: new URL('../../probe/windhover.bpf.o', import.meta.url).pathname,
 };
 
 const SCRIPT = `

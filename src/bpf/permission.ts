@@ -34,8 +34,8 @@ function capget(sys: Sys): { result: number; data: Buffer } {
 }
 
 /**
- * Gives up all capabilities of this *thread* but `keep`, for good: permitted, effective, inheritable and
- * ambient, and, where CAP_SETPCAP allows, the bounding set, so that a program it starts cannot get
+ * Gives up all capabilities of this *thread* but `keep`, for good: permitted and effective ones, all inheritable
+ * and ambient ones, and, where CAP_SETPCAP allows, the bounding set, so that a program it starts cannot get
  * them back even as root. Linux has capabilities per thread: threads started afterwards inherit the
  * smaller set, those that run already (other workers) call this themselves.
  * @throws BpfError `permission` when something in `keep` is not there to be kept
