@@ -125,10 +125,12 @@ export class ScapReader {
 
   /**
    * Says that nothing more comes.
+   * @throws ScapError when there was no capture at all
    * @returns how many bytes of an incomplete block were left over: 0 unless the capture was cut off
    */
   end(): number {
-    if (this.#sections === 0 && this.stats.bytes === 0) throw new ScapError('the capture is empty', 0);
+    if (this.stats.bytes === 0) throw new ScapError('the capture is empty', 0);
+    if (this.#sections === 0) throw notACapture(this.#carry, 0, this.#carried, 0);
     return this.#carried > 0 ? this.#carried : this.#skip > 0 ? 1 : 0;
   }
 

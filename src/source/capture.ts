@@ -41,24 +41,23 @@ export async function openCapture(
   async function next(visit: (event: Event) => void, timeoutMs: number): Promise<number> {
     const before = reader.stats.events;
     const deadline = Date.now() + timeoutMs;
-    while (!ended && reader.stats.events === before) {
-      awaited ??= pieces.next();
-      const piece = await within(awaited, deadline - Date.now());
-      if (piece === undefined) break;
-      awaited = null;
-      if (piece === null) {
-        ended = true;
-        truncated = reader.end() > 0;
-        await pieces.close();
-      } else {
-        try {
-          reader.push(piece, visit);
-        } catch (error) {
+    try {
+      while (!ended && reader.stats.events === before) {
+        awaited ??= pieces.next();
+        const piece = await within(awaited, deadline - Date.now());
+        if (piece === undefined) break;
+        awaited = null;
+        if (piece !== null) reader.push(piece, visit);
+        else {
           ended = true;
+          truncated = reader.end() > 0;
           await pieces.close();
-          throw error;
         }
       }
+    } catch (error) {
+      ended = true;
+      await pieces.close();
+      throw error;
     }
     return reader.stats.events - before;
   }
@@ -108,21 +107,34 @@ const stdin = 0;
 async function openPieces(path: string, size: number): Promise<Pieces> {
   const file = path === '-' ? null : await open(path, 'r');
   const raw = readAhead(file, size);
-  // The first piece of a pipe can be a single byte; the magic number of gzip has two.
-  const first: Uint8Array[] = [];
-  let seen = 0;
-  while (seen < 2) {
+  let pieces: Pieces | null = null;
+  return {
+    async next() {
+      pieces ??= await recognise(raw, size);
+      return pieces.next();
+    },
+    close: () => (pieces ?? raw).close(),
+  };
+}
+
+/** Looks at the first bytes, and inflates if they are gzip's. */
+async function recognise(raw: Pieces, size: number): Promise<Pieces> {
+  // The first piece of a pipe can be a single byte; gzip's magic number has two.
+  const seen: Uint8Array[] = [];
+  let bytes = 0;
+  while (bytes < 2) {
     const piece = await raw.next();
     if (piece === null) break;
-    first.push(piece.slice());
-    seen += piece.length;
+    seen.push(piece.slice());
+    bytes += piece.length;
   }
-  const start = first.length === 1 ? (first[0] as Uint8Array) : new Uint8Array(Buffer.concat(first));
+  const start = Buffer.concat(seen);
+  let given = false;
   const whole: Pieces = {
     next: async () => {
-      if (first.length === 0) return raw.next();
-      first.length = 0;
-      return start.length > 0 ? start : null;
+      if (given || start.length === 0) return raw.next();
+      given = true;
+      return start;
     },
     close: raw.close,
   };
