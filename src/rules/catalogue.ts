@@ -39,6 +39,10 @@ export type FieldType =
   | 'IPNET'
   | 'IPV4NET'
   | 'IPV6NET'
+  | 'SOCKADDR'
+  | 'SOCKTUPLE'
+  | 'FDLIST'
+  | 'SIGSET'
   | 'DYN';
 
 /**
@@ -46,7 +50,9 @@ export type FieldType =
  * - text and buffers: a *byte string* (one char a byte); `null` stands for "no value".
  * - integers and times: a number while it is a safe integer, else a bigint (always normalised so that `===` works).
  * - IPADDR/IPNET: a byte string of 4 or 16 bytes in network order.
- * - list-valued fields: an array.
+ * - list-valued fields: an array; an empty one is no value.
+ * - fields that mean either end of a connection (`fd.ip`, `fd.port`, `fd.net`, `fd.proto`; not `isList`): an array of
+ *   the two, of which one must satisfy the comparison (`!=`: both).
  */
 export type Value = string | number | bigint | boolean | readonly Value[];
 
@@ -59,7 +65,7 @@ export interface FieldSpec {
   readonly filterOnly: boolean;
   readonly printOnly: boolean;
   readonly deprecated: boolean;
-  /** May not stand on the right-hand side (EPF_NO_RHS). */
+  /** May not be compared with another field, on either side (EPF_NO_RHS). */
   readonly noRhs: boolean;
   /** May not be the argument of a transformer (EPF_NO_TRANSFORMER). */
   readonly noTransformer: boolean;
@@ -75,7 +81,10 @@ export interface FieldSpec {
 }
 
 export interface FieldCatalogue {
-  /** The field of that exact name in the given event source, without argument. */
+  /**
+   * The field of that name in the given event source, the name as it is written before the brackets: for
+   * `evt.rawarg.flags` the catalogue is asked for the whole of it, and answers with the type of that parameter.
+   */
   find(name: string, source: string): FieldSpec | undefined;
   /** Event sources that are known (`syscall`, `k8s_audit`, …); rules of other sources are skipped. */
   readonly sources: readonly string[];
@@ -83,4 +92,6 @@ export interface FieldCatalogue {
   eventTypes(name: string): readonly number[] | undefined;
   /** Every event code that a rule without a restriction on `evt.type` is evaluated on, in that source. */
   allEventTypes(source: string): readonly number[];
+  /** The `evt.type` of event codes, for descriptions: each once, in any order; generic system calls by their own names. */
+  eventNames?(codes: readonly number[]): readonly string[];
 }

@@ -1,0 +1,513 @@
+import { fromByteString, toByteString } from '../bytes.ts';
+import type { Expr } from './ast.ts';
+import type { FieldCatalogue } from './catalogue.ts';
+import { Checker, hasUnsafeNaCheck } from './check.ts';
+import { Collector, type MacroInfo, type RuleInfo } from './collect.ts';
+import { type Context, inExpression, RuleError, sourceText } from './context.ts';
+import { eventTypesOf } from './events.ts';
+import { FormatError, parseOutput } from './format.ts';
+import { ConditionError, parseCondition } from './parse.ts';
+import { readRules } from './read.ts';
+import { type FileResult, noteAt, Report } from './report.ts';
+import {
+  ListSubstitution,
+  type ResolvedList,
+  resolveLists,
+  resolveMacros,
+  type UnknownMacro,
+  withExceptions,
+} from './resolve.ts';
+import { type OutputFormat, PRIORITIES, type Priority, type Rule, type RuleSet } from './ruleset.ts';
+import { formatVersion, type PluginVersion } from './version.ts';
+
+export interface RulesFile {
+  /** As it is named in results and diagnostics. */
+  readonly name: string;
+  /** The content, decoded. */
+  readonly text: string;
+}
+
+export interface LoadOptions {
+  /** Rules below it are not compiled; all by default. */
+  readonly minPriority?: Priority;
+  /** The output string of a rule as it shall be, given as it is written (`append_output`). */
+  readonly output?: (rule: { name: string; source: string; tags: readonly string[] }, output: string) => string;
+}
+
+/** Everything that the files define, for descriptions. */
+export interface Definitions {
+  readonly requiredEngineVersion: string;
+  readonly requiredPluginVersions: readonly (readonly PluginVersion[])[];
+  readonly rules: readonly RuleDefinition[];
+  readonly macros: readonly MacroDefinition[];
+  readonly lists: readonly ListDefinition[];
+}
+export interface RuleDefinition {
+  readonly info: RuleInfo;
+  readonly rule: Rule;
+  readonly exceptionFields: ReadonlySet<string>;
+}
+export interface MacroDefinition {
+  readonly info: MacroInfo;
+  readonly expr: Expr;
+  readonly used: boolean;
+}
+export interface ListDefinition {
+  readonly name: string;
+  readonly items: readonly string[];
+  readonly resolved: readonly string[];
+  readonly used: boolean;
+}
+
+export interface LoadResult {
+  /** One for each file, in order. */
+  readonly files: readonly FileResult[];
+  /** The rules of all files together; null when one of them is wrong. */
+  readonly ruleSet: RuleSet | null;
+  /** As of the last file; null when it is wrong. */
+  readonly definitions: Definitions | null;
+}
+
+/**
+ * Loads rules files one after the other. A later file may redefine, append to and override what earlier ones define,
+ * so after each file the whole set must be valid, and its warnings are repeated; the work is done only once.
+ *
+ * Never throws: whatever is wrong stands in the results.
+ */
+export function loadRules(
+  files: readonly RulesFile[],
+  catalogue: FieldCatalogue,
+  options: LoadOptions = {},
+): LoadResult {
+  const collector = new Collector(catalogue);
+  const compiler = new Compiler(catalogue, options);
+  const results: FileResult[] = [];
+  let compiled: Compiled | null = null;
+  for (const file of files) {
+    const name = toByteString(file.name);
+    const report = new Report(file.name);
+    const text = toByteString(file.text.replace(/^\ufeff/, ''));
+    readRules(sourceText(name, text), collector, report);
+    compiled = compiler.compile(collector, report);
+    if (report.failed) compiled = null;
+    results.push(report.result());
+  }
+  if (files.length === 0) compiled = compiler.compile(collector, new Report(''));
+  const successful = results.every((result) => result.successful);
+  return {
+    files: results,
+    ruleSet: successful && compiled !== null ? { rules: compiled.definitions.rules.map(({ rule }) => rule) } : null,
+    definitions: compiled?.definitions ?? null,
+  };
+}
+
+interface Compiled {
+  readonly definitions: Definitions;
+}
+
+interface Parsed {
+  readonly expr: Expr | null;
+  readonly error: ConditionError | null;
+}
+
+interface MacroState {
+  readonly info: MacroInfo;
+  readonly text: string;
+  expr: Expr | null;
+}
+
+class Compiler {
+  readonly #catalogue: FieldCatalogue;
+  readonly #options: LoadOptions;
+  readonly #parsed = new Map<string, Parsed>();
+  readonly #checkers = new Map<string, Checker>();
+  /** Macros as resolved before, so that what did not change is the same object again. */
+  readonly #macros = new Map<string, { readonly parsed: Expr; readonly parts: readonly Expr[]; readonly expr: Expr }>();
+  readonly #eventTypes = new WeakMap<Expr, Map<string, readonly number[]>>();
+  readonly #resolved = new Map<
+    string,
+    { readonly parsed: Expr; readonly parts: readonly Expr[]; readonly expr: Expr }
+  >();
+
+  constructor(catalogue: FieldCatalogue, options: LoadOptions) {
+    this.#catalogue = catalogue;
+    this.#options = options;
+  }
+
+  compile(collector: Collector, report: Report): Compiled | null {
+    const usedLists = new Set<string>();
+    const usedMacros = new Set<string>();
+    const lists = resolveLists(collector.lists, usedLists);
+    const substitution = new ListSubstitution(lists, usedLists);
+    const macros = this.#compileMacros(collector, substitution, usedMacros, report);
+    const rules: RuleDefinition[] = [];
+    const ordered = [...collector.rules.values()].sort((a, b) => a.index - b.index);
+    for (const info of ordered) {
+      if (info.unknownSource || isBelow(info.priority, this.#options.minPriority)) continue;
+      guarded(report, () => {
+        const definition = this.#compileRule(info, rules.length, macros, substitution, usedMacros, report);
+        if (definition !== null) rules.push(definition);
+      });
+    }
+    if (report.failed) return null;
+    for (const { info } of macros.values()) {
+      if (usedMacros.has(info.name)) continue;
+      report.warn('LOAD_UNUSED_MACRO', 'Macro not referred to by any other rule/macro', info.context);
+    }
+    for (const list of collector.lists.values()) {
+      if (usedLists.has(list.name)) continue;
+      report.warn('LOAD_UNUSED_LIST', 'List not referred to by any other rule/macro', list.context);
+    }
+    return { definitions: definitionsOf(collector, rules, macros, lists, usedMacros, usedLists) };
+  }
+
+  #parse(text: string): Parsed {
+    let parsed = this.#parsed.get(text);
+    if (parsed === undefined) {
+      try {
+        parsed = { expr: parseCondition(text), error: null };
+      } catch (error) {
+        if (!(error instanceof ConditionError)) throw error;
+        parsed = { expr: null, error };
+      }
+      this.#parsed.set(text, parsed);
+    }
+    return parsed;
+  }
+
+  #parseIn(text: string, context: Context): Expr {
+    const { expr, error } = this.#parse(text);
+    if (expr !== null) return expr;
+    const { message, offset } = error as ConditionError;
+    throw new RuleError('LOAD_ERR_COMPILE_CONDITION', message, inExpression(context, text, offset));
+  }
+
+  #compileMacros(
+    collector: Collector,
+    substitution: ListSubstitution,
+    used: Set<string>,
+    report: Report,
+  ): Map<string, MacroState> {
+    const states = new Map<string, MacroState>();
+    const ordered = [...collector.macros.values()].sort((a, b) => a.index - b.index);
+    for (const info of ordered) {
+      const state: MacroState = { info, text: substitution.apply(info.condition), expr: null };
+      states.set(info.name, state);
+      guarded(report, () => {
+        state.expr = this.#parseIn(state.text, info.conditionContext);
+      });
+    }
+    for (const state of states.values()) {
+      const parsed = state.expr;
+      if (parsed === null) continue;
+      guarded(report, () => {
+        const { info } = state;
+        state.expr = this.#expand(
+          this.#macros,
+          info.name,
+          parsed,
+          (name) => {
+            const other = states.get(name);
+            return other !== undefined && other.info.index < info.visibility && name !== info.name ? other : undefined;
+          },
+          used,
+          (unknown) => {
+            const isLoop = unknown.name === info.name && info.index < info.visibility;
+            const message = isLoop
+              ? `reference loop in macro '${unknown.name}'`
+              : `Undefined macro '${unknown.name}' used in filter.`;
+            throw new RuleError('LOAD_ERR_VALIDATE', message, inExpression(info.context, state.text, unknown.offset));
+          },
+        );
+      });
+    }
+    return states;
+  }
+
+  /** Puts macros into a parsed condition; the result of last time when nothing in it changed. */
+  #expand(
+    cache: Map<string, { readonly parsed: Expr; readonly parts: readonly Expr[]; readonly expr: Expr }>,
+    key: string,
+    parsed: Expr,
+    find: (name: string) => MacroState | undefined,
+    used: Set<string>,
+    onUnknown: (unknown: UnknownMacro) => never,
+  ): Expr {
+    const parts: Expr[] = [];
+    const unknown: UnknownMacro[] = [];
+    const lookUp = (name: string): Expr | undefined => {
+      const expr = find(name)?.expr;
+      if (expr == null) return undefined;
+      parts.push(expr);
+      return named(expr, name);
+    };
+    const names = new Set<string>();
+    const expr = resolveMacros(parsed, lookUp, names, unknown);
+    const first = unknown[0];
+    if (first !== undefined) onUnknown(first);
+    for (const name of names) used.add(name);
+    const before = cache.get(key);
+    if (before !== undefined && before.parsed === parsed && sameParts(before.parts, parts)) return before.expr;
+    cache.set(key, { parsed, parts, expr });
+    return expr;
+  }
+
+  #compileRule(
+    info: RuleInfo,
+    index: number,
+    macros: ReadonlyMap<string, MacroState>,
+    substitution: ListSubstitution,
+    usedMacros: Set<string>,
+    report: Report,
+  ): RuleDefinition | null {
+    const exceptionFields = new Set<string>();
+    const text = substitution.apply(withExceptions(info.condition, info.exceptions, exceptionFields));
+    const parsed = this.#parseIn(text, info.conditionContext);
+    const expanded = this.#expand(
+      this.#resolved,
+      info.name,
+      parsed,
+      (name) => macros.get(name),
+      usedMacros,
+      (unknown) => {
+        throw new RuleError(
+          'LOAD_ERR_VALIDATE',
+          `Undefined macro '${unknown.name}' used in filter.`,
+          inExpression(info.context, text, unknown.offset),
+        );
+      },
+    );
+    if (hasUnsafeNaCheck(expanded)) report.warn('LOAD_UNSAFE_NA_CHECK', '', info.context);
+    const checker = this.#checker(info.source);
+    const output = this.#compileOutput(info, checker, report);
+    if (output === null) return null;
+    const condition = this.#checkCondition(info, expanded, text, checker, macros, report);
+    if (condition === null) return null;
+    this.#warnDeprecated(info, condition, text, output, report);
+    const eventTypes = this.#eventTypesOf(condition, info.source);
+    if (info.source === 'syscall' && info.warnEventTypes && eventTypes.length > 100) {
+      report.warn(
+        'LOAD_NO_EVTTYPE',
+        'Rule matches too many evt.type values. This has a significant performance penalty.',
+        info.context,
+      );
+    }
+    const position = info.context.locations.at(-1)?.position;
+    return {
+      info,
+      exceptionFields,
+      rule: {
+        index,
+        name: fromByteString(info.name),
+        description: fromByteString(info.description),
+        condition,
+        conditionText: fromByteString(info.condition),
+        output,
+        priority: info.priority,
+        source: fromByteString(info.source),
+        tags: [...info.tags].map(fromByteString).sort(),
+        enabled: info.enabled,
+        capture: info.capture,
+        captureDuration: info.captureDuration,
+        eventTypes,
+        file: fromByteString(info.context.source.name),
+        line: (position?.line ?? 0) + 1,
+      },
+    };
+  }
+
+  #compileOutput(info: RuleInfo, checker: Checker, report: Report): OutputFormat | null {
+    const { output } = this.#options;
+    const text =
+      output === undefined
+        ? info.output
+        : toByteString(
+            output(
+              {
+                name: fromByteString(info.name),
+                source: fromByteString(info.source),
+                tags: [...info.tags].map(fromByteString),
+              },
+              fromByteString(info.output),
+            ),
+          );
+    try {
+      return parseOutput(text, (operand) => {
+        const bound = checker.operand(operand);
+        if (bound.kind === 'field' && bound.spec?.filterOnly) {
+          throw new ConditionError(`filter_check called with nonexistent field ${operand.name}`, operand.range[0]);
+        }
+        return bound;
+      });
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+      if (info.skipIfUnknownFilter && isUnknown(error.message)) {
+        report.warn('LOAD_UNKNOWN_FILTER', error.message, info.outputContext);
+        return null;
+      }
+      throw new RuleError('LOAD_ERR_COMPILE_OUTPUT', error.message, info.outputContext);
+    }
+  }
+
+  #checkCondition(
+    info: RuleInfo,
+    expanded: Expr,
+    text: string,
+    checker: Checker,
+    macros: ReadonlyMap<string, MacroState>,
+    report: Report,
+  ): Expr | null {
+    try {
+      const { expr, warnings } = checker.check(expanded);
+      for (const { message, offset } of warnings) {
+        report.warn('LOAD_COMPILE_CONDITION', message, inExpression(info.conditionContext, text, offset));
+      }
+      return expr;
+    } catch (error) {
+      if (!(error instanceof ConditionError)) throw error;
+      const context = inExpression(info.conditionContext, text, error.offset);
+      const notes = error.macros.flatMap((name) => {
+        const macro = macros.get(name);
+        return macro === undefined ? [] : [noteAt(`macro '${name}' defined here`, macro.info.context)];
+      });
+      if (info.skipIfUnknownFilter && isUnknown(error.message)) {
+        report.warn('LOAD_UNKNOWN_FILTER', error.message, context, notes);
+        return null;
+      }
+      report.error('LOAD_ERR_COMPILE_CONDITION', error.message, context, notes);
+      return null;
+    }
+  }
+
+  #warnDeprecated(info: RuleInfo, condition: Expr, text: string, output: OutputFormat, report: Report): void {
+    const inCondition = new Set<string>();
+    collectFields(condition, inCondition);
+    for (const [name, message] of DEPRECATED) {
+      if (!inCondition.has(name)) continue;
+      report.warn('LOAD_DEPRECATED_ITEM', message, inExpression(info.conditionContext, text, null));
+    }
+    const inOutput = new Set(
+      output.parts.flatMap((part) => (part.kind === 'field' && part.operand.kind === 'field' ? part.operand.name : [])),
+    );
+    for (const [name, message] of DEPRECATED) {
+      if (inOutput.has(name)) report.warn('LOAD_DEPRECATED_ITEM', message, info.outputContext);
+    }
+  }
+
+  #checker(source: string): Checker {
+    let checker = this.#checkers.get(source);
+    if (checker === undefined) {
+      checker = new Checker(this.#catalogue, source);
+      this.#checkers.set(source, checker);
+    }
+    return checker;
+  }
+
+  #eventTypesOf(condition: Expr, source: string): readonly number[] {
+    let bySource = this.#eventTypes.get(condition);
+    if (bySource === undefined) {
+      bySource = new Map();
+      this.#eventTypes.set(condition, bySource);
+    }
+    let types = bySource.get(source);
+    if (types === undefined) {
+      types = eventTypesOf(condition, source, this.#catalogue);
+      bySource.set(source, types);
+    }
+    return types;
+  }
+}
+
+const noDirection =
+  "due to the drop of enter events, 'evt.dir = <' always evaluates to true, and 'evt.dir = >' always evaluates to false. The rule expression can be simplified by removing the condition on 'evt.dir'";
+const noLatency = (name: string) => `due to the drop of enter events, '${name}' never has a value`;
+
+/** Fields that rules should not use any more, and why. */
+const DEPRECATED: ReadonlyMap<string, string> = new Map([
+  ['evt.dir', noDirection],
+  ...['evt.latency', 'evt.latency.s', 'evt.latency.ns', 'evt.latency.human', 'evt.wait_latency'].map(
+    (name) => [name, noLatency(name)] as const,
+  ),
+]);
+
+const memo = new WeakMap<Expr, Map<string, Expr>>();
+
+/** The expression marked with the macro that it came from; the same object for the same macro. */
+function named(expr: Expr, name: string): Expr {
+  if (expr.kind === 'macro' || expr.kind === 'constant') return expr;
+  let byName = memo.get(expr);
+  if (byName === undefined) {
+    byName = new Map();
+    memo.set(expr, byName);
+  }
+  let marked = byName.get(name);
+  if (marked === undefined) {
+    marked = { ...expr, macro: name };
+    byName.set(name, marked);
+  }
+  return marked;
+}
+
+function sameParts(a: readonly Expr[], b: readonly Expr[]): boolean {
+  return a.length === b.length && a.every((part, i) => part === b[i]);
+}
+
+function collectFields(expr: Expr, names: Set<string>): void {
+  switch (expr.kind) {
+    case 'and':
+    case 'or':
+      for (const child of expr.children) collectFields(child, names);
+      return;
+    case 'not':
+      collectFields(expr.child, names);
+      return;
+    case 'check':
+      if (expr.left.kind === 'field') names.add(expr.left.name);
+  }
+}
+
+function isBelow(priority: Priority, minimum: Priority | undefined): boolean {
+  return minimum !== undefined && PRIORITIES.indexOf(priority) > PRIORITIES.indexOf(minimum);
+}
+
+/** Errors that `skip-if-unknown-filter` forgives. */
+function isUnknown(message: string): boolean {
+  return ['nonexistent field', 'invalid formatting token', 'unknown event type', 'unknown filter:'].some((text) =>
+    message.includes(text),
+  );
+}
+
+function guarded(report: Report, action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    if (!(error instanceof RuleError)) throw error;
+    report.error(error.code, error.message, error.context);
+  }
+}
+
+function definitionsOf(
+  collector: Collector,
+  rules: readonly RuleDefinition[],
+  macros: ReadonlyMap<string, MacroState>,
+  lists: ReadonlyMap<string, ResolvedList>,
+  usedMacros: ReadonlySet<string>,
+  usedLists: ReadonlySet<string>,
+): Definitions {
+  return {
+    requiredEngineVersion: formatVersion(collector.requiredEngine),
+    requiredPluginVersions: collector.requiredPlugins,
+    rules,
+    macros: [...macros.values()].map(({ info, expr }) => ({
+      info,
+      expr: expr as Expr,
+      used: usedMacros.has(info.name),
+    })),
+    lists: [...collector.lists.values()].map((list) => ({
+      name: list.name,
+      items: [...list.items],
+      resolved: lists.get(list.name)?.items ?? [],
+      used: usedLists.has(list.name),
+    })),
+  };
+}
