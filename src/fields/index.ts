@@ -3,6 +3,7 @@ import type { Field } from './field.ts';
 
 export type { BoundCatalogue, CatalogueOptions } from './catalogue.ts';
 export type { Depends, Extractor, Field } from './field.ts';
+export { bindOperand, fieldsOf } from './operand.ts';
 
 /** Every field that the product knows, in the order in which lists show them. */
 export const FIELDS: readonly Field[] = [];

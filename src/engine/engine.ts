@@ -1,0 +1,303 @@
+import { EVENTS, type Event, type EventInfo } from '../event/index.ts';
+import type { Rule } from '../rules/index.ts';
+import { FdType } from '../scap/index.ts';
+import type { Fd, State, Thread } from '../state/index.ts';
+import { createsFd, flagsParam, Group, resultParam } from './group.ts';
+import type { Place, Placement } from './masks.ts';
+import type { EventTerm } from './residual.ts';
+import { type Operand, Scope } from './scope.ts';
+import { type Condition, specialise } from './specialise.ts';
+import { type BoundTerm, bindTerm } from './terms.ts';
+
+export interface EngineOptions {
+  /** `first`: an event raises at most one alert, that of the first rule in order of definition; `all`: one for each. */
+  readonly matching: 'first' | 'all';
+  /** False keeps to closures instead of generated functions. */
+  readonly codegen?: boolean;
+  /** Called for each match, while the event and the state still show it. */
+  readonly onMatch: (rule: Rule, event: Event) => void;
+}
+
+/** What the rules have cost and found since the engine was made. */
+export interface RuleCost {
+  readonly rule: Rule;
+  /** Events on which the whole condition had to be judged. */
+  readonly evaluations: number;
+  readonly matches: number;
+  /** Estimate from sampled evaluations. */
+  readonly nanoseconds: number;
+}
+
+export interface Engine {
+  /** Judges the event that {@link State.apply} was given last. */
+  process(event: Event): void;
+  /** True when some rule can fire on events of that type. */
+  wants(type: number): boolean;
+  costs(): RuleCost[];
+}
+
+/** Signatures kept in one scope before everything remembered is dropped: bounds memory against whoever makes up ever new processes. */
+const SIGNATURE_LIMIT = 100_000;
+/** One judgement in so many is timed. */
+const SAMPLE = 1024;
+
+/**
+ * Compiles rules into an engine over one state.
+ *
+ * Design: an event of a type that no rule reads costs one look-up. Otherwise four numbers are at hand: the
+ * signatures of its process, its ancestry, its file or socket, and its outcome; each is computed once for
+ * as long as that thing does not change. A signature maps to a mask of the rules that it does not exclude;
+ * the four masks' intersection is remembered by their numbers. It is nearly always empty, and then the
+ * event is done. The rules left are judged exactly, by a generated function in which all that is known is
+ * a bit test.
+ */
+export function createEngine(rules: readonly Rule[], state: State, options: EngineOptions): Engine {
+  const evaluations = new Float64Array(rules.length);
+  const matches = new Float64Array(rules.length);
+  const sampled = new Float64Array(rules.length);
+  const samples = new Float64Array(rules.length);
+  const numbers = new Map(rules.map((rule, i) => [rule, i]));
+  const codegen = options.codegen ?? true;
+  const first = options.matching === 'first';
+  const { onMatch } = options;
+
+  let plan = makePlan(rules, codegen);
+  let sample = SAMPLE;
+
+  function judge(group: Group, event: Event): void {
+    const { scopes, signatures } = plan;
+    const [process, lineage, file, outcome] = group.masks as unknown as Group['masks'] & { length: 4 };
+    const thread = state.thread;
+    const p = process!.unused ? 0 : signatures.process(event, thread);
+    const l = lineage!.unused ? 0 : signatures.lineage(event, thread);
+    const f = file!.unused ? 0 : signatures.file(event, state.fd);
+    const o = outcome!.unused ? 0 : group.outcome(event, state);
+    const candidates = group.candidates(
+      process!.unused ? 0 : process!.of(p),
+      lineage!.unused ? 0 : lineage!.of(l),
+      file!.unused ? 0 : file!.of(f),
+      outcome!.unused ? 0 : outcome!.of(o),
+    );
+    if (candidates.length === 0) return;
+    const pb = scopes[0]!.truth[p] as Int32Array;
+    const lb = scopes[1]!.truth[l] as Int32Array;
+    const fb = scopes[2]!.truth[f] as Int32Array;
+    const ob = scopes[3]!.truth[o] as Int32Array;
+    for (let i = 0; i < candidates.length; i++) {
+      const at = candidates[i] as number;
+      const rule = group.rules[at] as Rule;
+      const number = numbers.get(rule) as number;
+      const residual = group.residual(at);
+      evaluations[number]!++;
+      let matched: boolean;
+      if (--sample > 0) matched = residual(pb, lb, fb, ob, event, state);
+      else {
+        sample = SAMPLE;
+        const start = performance.now();
+        matched = residual(pb, lb, fb, ob, event, state);
+        sampled[number]! += (performance.now() - start) * 1e6;
+        samples[number]!++;
+      }
+      if (matched) {
+        matches[number]!++;
+        onMatch(rule, event);
+        if (first) break;
+      }
+    }
+  }
+
+  function makePlan(all: readonly Rule[], generated: boolean) {
+    const compiled = compile(all, generated);
+    return { ...compiled, signatures: signatureCache(compiled.scopes, state) };
+  }
+
+  return {
+    process(event) {
+      const group = plan.groups[event.type];
+      if (group === undefined) return;
+      plan.clock.tick++;
+      judge(group, event);
+      if (
+        plan.scopes[0]!.count > SIGNATURE_LIMIT ||
+        plan.scopes[1]!.count > SIGNATURE_LIMIT ||
+        plan.scopes[2]!.count > SIGNATURE_LIMIT
+      ) {
+        plan = makePlan(rules, codegen);
+      }
+    },
+    wants: (type) => plan.groups[type] !== undefined,
+    costs: () =>
+      rules.map((rule, i) => ({
+        rule,
+        evaluations: evaluations[i] as number,
+        matches: matches[i] as number,
+        nanoseconds:
+          samples[i] === 0 ? 0 : ((sampled[i] as number) / (samples[i] as number)) * (evaluations[i] as number),
+      })),
+  };
+}
+
+/** Where the terms of a rule set live, and the groups by event type. */
+function compile(rules: readonly Rule[], codegen: boolean) {
+  const scopes = [new Scope(), new Scope(), new Scope(), new Scope()] as const;
+  const clock = { tick: 0 };
+  const operands = new Map<string, Operand>();
+  const bound = new Map<string, BoundTerm>();
+  const terms: EventTerm[] = [];
+  const eventTerms = new Map<string, number>();
+  let resultLimit = 1;
+
+  const byType = new Map<number, { rules: Rule[]; conditions: Condition[]; places: Map<string, Placement> }>();
+  for (const rule of rules) {
+    for (const type of rule.eventTypes) {
+      const condition = specialise(rule.condition, type);
+      if (condition.kind === 'constant' && !condition.value) continue;
+      let entry = byType.get(type);
+      if (entry === undefined) {
+        entry = { rules: [], conditions: [], places: new Map() };
+        byType.set(type, entry);
+      }
+      entry.rules.push(rule);
+      entry.conditions.push(condition);
+      placeTerms(condition, EVENTS[type] as EventInfo, entry.places);
+    }
+  }
+
+  function placeTerms(condition: Condition, info: EventInfo, places: Map<string, Placement>): void {
+    if (condition.kind === 'and' || condition.kind === 'or') {
+      for (const child of condition.children) placeTerms(child, info, places);
+    } else if (condition.kind === 'not') placeTerms(condition.child, info, places);
+    else if (condition.kind === 'term' && !places.has(condition.key)) {
+      const { key } = condition;
+      let term = bound.get(key);
+      if (term === undefined) {
+        term = bindTerm(condition.check, clock, operands);
+        bound.set(key, term);
+      }
+      const scope = scopeOf(term, info);
+      if (scope < 0) {
+        let id = eventTerms.get(key);
+        if (id === undefined) {
+          id = terms.push({ test: term.evaluate, cost: term.cost }) - 1;
+          eventTerms.set(key, id);
+        }
+        places.set(key, { scope: -1, id });
+      } else {
+        const { operand, test, check } = term;
+        if (scope === 3) for (const constant of term.constants) resultLimit = Math.max(resultLimit, constant + 1);
+        // A path's signature is remembered with the path; remembering by value as well would only cost memory.
+        const id = scopes[scope]!.add(key, () => ({ operand, term: { check, test } }), scope !== 2);
+        places.set(key, { scope, id });
+      }
+    }
+  }
+
+  for (const scope of scopes) scope.finish();
+  const groups: (Group | undefined)[] = new Array(EVENTS.length).fill(undefined);
+  for (const [type, { rules: own, conditions, places }] of byType) {
+    const place: Place = (key) => places.get(key) as Placement;
+    const info = EVENTS[type] as EventInfo;
+    groups[type] = new Group({ info, rules: own, conditions, place, terms, scopes, resultLimit, codegen });
+  }
+  return { scopes, groups, clock };
+}
+
+/** The scope that decides a term on events of that type; −1: the event itself. */
+function scopeOf(term: BoundTerm, info: EventInfo): number {
+  switch (term.decides) {
+    case 'process':
+      return 0;
+    case 'lineage':
+      return 1;
+    case 'file':
+      return 2;
+    case 'result':
+      return resultParam(info) >= 0 ? 3 : -1;
+    case 'descriptor':
+      return createsFd(info) ? 3 : -1;
+    case 'flags':
+      return flagsParam(info) >= 0 ? 3 : -1;
+    default:
+      return -1;
+  }
+}
+
+/** Numbers the rule sets compiled in this process, so that what one remembered on an object means nothing to the next. */
+let plans = 0;
+
+/** Remembers signatures with the things that they are of. */
+function signatureCache(scopes: readonly Scope[], state: State) {
+  const [processScope, lineageScope, fileScope] = scopes as readonly [Scope, Scope, Scope, Scope];
+  let slots = 1024;
+  let processSignature = new Int32Array(slots);
+  let processEpoch = new Float64Array(slots).fill(-1);
+  /** For each parent, the signature of its children's ancestry. */
+  let lineageSignature = new Int32Array(slots);
+  let lineageEpoch = new Float64Array(slots).fill(-1);
+  let lineageGeneration = new Float64Array(slots);
+  const plan = ++plans;
+
+  /** Users and containers that became known change what is true of any process. */
+  let world = 0;
+  function renew(): void {
+    world = state.users.epoch + state.containersEpoch;
+    processEpoch.fill(-1);
+    lineageEpoch.fill(-1);
+  }
+
+  function grow(slot: number): void {
+    const size = Math.max(slot + 1, slots * 2);
+    const bigger = <T extends Int32Array | Float64Array>(old: T, fresh: T): T => {
+      fresh.set(old);
+      return fresh;
+    };
+    processSignature = bigger(processSignature, new Int32Array(size));
+    processEpoch = bigger(processEpoch, new Float64Array(size).fill(-1));
+    lineageSignature = bigger(lineageSignature, new Int32Array(size));
+    lineageEpoch = bigger(lineageEpoch, new Float64Array(size).fill(-1));
+    lineageGeneration = bigger(lineageGeneration, new Float64Array(size));
+    slots = size;
+  }
+
+  return {
+    process(event: Event, thread: Thread | null): number {
+      if (thread === null) return processScope.signature(event, state);
+      const slot = thread.slot;
+      if (slot >= slots) grow(slot);
+      if (state.users.epoch + state.containersEpoch !== world) renew();
+      if (processEpoch[slot] === thread.epoch) return processSignature[slot] as number;
+      const signature = processScope.signature(event, state);
+      processSignature[slot] = signature;
+      processEpoch[slot] = thread.epoch;
+      return signature;
+    },
+    lineage(event: Event, thread: Thread | null): number {
+      const parent = thread === null ? null : (thread.main ?? thread).parent;
+      if (parent === null) return lineageScope.signature(event, state);
+      const slot = parent.slot;
+      if (slot >= slots) grow(slot);
+      if (lineageEpoch[slot] === parent.epoch && lineageGeneration[slot] === state.lineageEpoch) {
+        return lineageSignature[slot] as number;
+      }
+      const signature = lineageScope.signature(event, state);
+      lineageSignature[slot] = signature;
+      lineageEpoch[slot] = parent.epoch;
+      lineageGeneration[slot] = state.lineageEpoch;
+      return signature;
+    },
+    file(event: Event, fd: Fd | null): number {
+      if (fd === null) return fileScope.signature(event, state);
+      if (fd.maskEpoch === plan) return fd.mask;
+      // The terms of this scope do not tell two files of one path apart, so a new descriptor of a known path costs nothing.
+      const path = fd.type === FdType.FILE || fd.type === FdType.FILE_V2 ? fd.path : null;
+      const signature = path !== null && path.maskEpoch === plan ? path.mask : fileScope.signature(event, state);
+      fd.mask = signature;
+      fd.maskEpoch = plan;
+      if (path !== null) {
+        path.mask = signature;
+        path.maskEpoch = plan;
+      }
+      return signature;
+    },
+  };
+}
