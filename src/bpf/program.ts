@@ -114,10 +114,10 @@ function rejected(program: ProgramCode, errno: number, log: string): BpfError {
       `program ${program.name} needs ${missing}, which this kernel (${kernel}) does not have in that form`,
     );
   }
-  const lines = log.trimEnd().split('\n');
+  const lines = ['', ...log.split('\n').filter((line) => line !== '').slice(-LOG_LINES)];
   return new BpfError(
     'verifier',
-    `program ${program.name} was rejected by this kernel (${kernel}): ${errnoName(errno)}\n${lines.slice(-LOG_LINES).join('\n')}`,
+    `program ${program.name} was rejected by this kernel (${kernel}): ${errnoName(errno)}${lines.join('\n')}`,
   );
 }
 

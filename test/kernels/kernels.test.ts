@@ -1,0 +1,49 @@
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { type GuestResult, kernels, runInGuest } from './guest.ts';
+
+/** Debian 11, 12, 12 with a newer kernel, and unstable. Each guest takes some 20 s. */
+const KERNELS = ['5.10', '6.1', '6.12', 'sid'] as const;
+
+const LOADER = 'test/kernels/loader.guest.ts';
+
+/** Why there are no guests here. */
+let unavailable: string | undefined;
+
+beforeAll(() => {
+  if (process.arch !== 'x64') {
+    unavailable = 'the kernels are those of x86-64';
+    return;
+  }
+  try {
+    execFileSync(fileURLToPath(new URL('setup.sh', import.meta.url)), {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      encoding: 'utf8',
+    });
+  } catch (error) {
+    if (process.env.CI !== undefined) throw error;
+    unavailable = `setup.sh failed: ${(error as { stderr: string }).stderr.trim().split('\n').at(-1)}`;
+  }
+}, 300_000);
+
+describe.each(KERNELS)('kernel %s', (kernel) => {
+  let guest: GuestResult | undefined;
+
+  beforeAll(async () => {
+    if (unavailable === undefined) guest = await runInGuest(kernel, [LOADER], { files: ['src/bpf/testdata'] });
+  }, 300_000);
+
+  it('takes the loader’s programs, with the capabilities that loading needs, and gives the right answers', (ctx) => {
+    if (guest === undefined) return ctx.skip(unavailable);
+    const [loader] = guest.runs;
+    expect(loader.status, guest.console).toBe(0);
+    const report = JSON.parse(loader.output);
+    expect(report.release).toBe(kernels().find(({ name }) => name === kernel)?.version);
+    // Programs of type `syscall` came with 5.14.
+    expect(report.programs).toEqual(kernel === '5.10' ? ['ask', 'typed'] : ['produce', 'compute', 'ask', 'typed']);
+    const answer = [true, 0, 1, 16, 1, 1, 1, 0, 0, 0, 1, 4, 1];
+    expect(report.answers).toEqual([answer, answer, answer]);
+    expect(report.withoutCapabilities).toMatch(/^permission: .*Missing CAP_BPF and CAP_PERFMON/);
+  });
+});

@@ -1,0 +1,70 @@
+#!/bin/sh
+# Fetches what `npm run test:kernels` needs: qemu and busybox from the machine's own Debian, and the
+# kernels of several Debian releases, unpacked (not installed) under ~/.cache/windhover-test/kernels.
+# Run it again at will: what is there stays.
+set -eu
+
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/windhover-test
+export DEBIAN_FRONTEND=noninteractive
+
+if ! command -v apt-get >/dev/null; then
+  echo 'setup: needs apt-get (Debian)' >&2
+  exit 1
+fi
+
+missing=
+command -v bpftool >/dev/null || missing="$missing bpftool"
+command -v qemu-system-x86_64 >/dev/null || missing="$missing qemu-system-x86"
+command -v strip >/dev/null || missing="$missing binutils"
+{ [ -x /bin/busybox ] && dpkg -s busybox-static >/dev/null 2>&1; } || missing="$missing busybox-static"
+if [ -n "$missing" ]; then
+  apt-get update -qq
+  # shellcheck disable=SC2086 # a list of words
+  apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 $missing >&2
+fi
+
+# kernel NAME REPOSITORY SUITE META: the image that the metapackage META of that suite stands for today,
+# read through package lists of its own, so that the machine's sources stay as they are.
+kernel() {
+  name=$1 repository=$2 suite=$3 meta=$4
+  [ -s "$cache/kernels/$name/vmlinuz" ] && return
+  apt=$cache/apt/$suite
+  mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$cache/kernels/$name"
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $repository $suite main" >"$apt/sources.list"
+  set -- -o Dir::State::lists="$apt/lists" -o Dir::Cache="$apt/cache" -o Dir::Etc::sourcelist="$apt/sources.list" \
+    -o Dir::Etc::sourceparts=/dev/null -o Dir::State::status=/dev/null -o Acquire::Languages=none \
+    -o APT::Architecture=amd64 -o APT::Sandbox::User=root
+  apt-get "$@" update -qq
+  image=$(apt-cache "$@" depends --important "$meta" | sed -n 's/^ *Depends: \(linux-image-.*\)/\1/p' | head -n 1)
+  # Newer releases keep the file in a package of its own.
+  binary=$(apt-cache "$@" depends --important "$image" | sed -n 's/^ *Depends: \(linux-binary-.*\)/\1/p' | head -n 1)
+  (
+    cd "$cache/kernels/$name"
+    apt-get "$@" download -qq "${binary:-$image}"
+    for deb in *.deb; do dpkg-deb --fsys-tarfile "$deb" | tar -x --to-stdout --wildcards '*/vmlinuz*' >vmlinuz.tmp; done
+    rm -f -- *.deb
+    mv vmlinuz.tmp vmlinuz
+    echo "${image#linux-image-}" >version
+  )
+  rm -rf "$apt"
+  echo "setup: kernel $name is $(cat "$cache/kernels/$name/version")" >&2
+}
+
+# repository LABEL: where this machine gets its own packages of that label from; the other suites stand beside them.
+repository() {
+  apt-get indextargets --format '$(REPO_URI) $(LABEL)' 'Origin: Debian' "Label: $1" 'Created-By: Packages' | sed -n '1s/ .*//p'
+}
+debian=$(repository Debian)
+if [ -z "$debian" ]; then
+  apt-get update -qq
+  debian=$(repository Debian)
+fi
+security=$(repository Debian-Security)
+if [ -z "$debian" ] || [ -z "$security" ]; then
+  echo 'setup: needs a Debian machine with a Debian and a Debian-Security source' >&2
+  exit 1
+fi
+kernel 5.10 "$security" bullseye-security linux-image-cloud-amd64
+kernel 6.1 "$security" bookworm-security linux-image-cloud-amd64
+kernel 6.12 "$security" bookworm-security linux-image-6.12-cloud-amd64
+kernel sid "$debian" sid linux-image-cloud-amd64
