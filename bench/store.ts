@@ -1,0 +1,90 @@
+/**
+ * The store by numbers: ingestion, bytes on disk, and the 95th percentile of the queries behind every page, on a
+ * million alerts of a small fleet over a day. `node bench/store.ts [COUNT]` prints JSON.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openSqlite, openStore, parseQuery, readAlert } from '../src/store/index.ts';
+import { makeAlerts } from '../test/alerts/generate.ts';
+
+const count = Number(process.argv[2] ?? 1_000_000);
+const directory = mkdtempSync(join(tmpdir(), 'windhover-bench-store-'));
+const sql = openSqlite(join(directory, 'hub.db'));
+const store = await openStore(sql);
+const day = 86_400;
+const end = 1_800_000_000;
+
+try {
+  const began = performance.now();
+  const cpu = process.cpuUsage();
+  let batch: ReturnType<typeof readAlert>[] = [];
+  let bytes = 0;
+  for (const { text } of makeAlerts(1, count, end - day, end)) {
+    bytes += Buffer.byteLength(text);
+    batch.push(readAlert(text));
+    if (batch.length === 500) {
+      await store.ingest(batch);
+      batch = [];
+    }
+  }
+  await store.ingest(batch);
+  const seconds = (performance.now() - began) / 1000;
+  const used = process.cpuUsage(cpu);
+  const size = await sql.size();
+
+  const to = end * 1_000_000;
+  const hour = 3_600_000_000;
+  const query = (text: string | null) => (text === null ? null : parseQuery(text));
+  const QUERIES: Record<string, () => Promise<unknown>> = {
+    'list, latest': () => store.alerts({ from: 0, to }, 50),
+    'list, one rule': () => store.alerts({ from: 0, to, query: query('rule = "Kernel module loaded"') }, 50),
+    'list, field': () => store.alerts({ from: 0, to, query: query('proc.name = insmod and user.name = root') }, 50),
+    'list, words': () => store.alerts({ from: 0, to, query: query('monero xmrig') }, 50),
+    'list, contains': () => store.alerts({ from: 0, to, query: query('proc.cmdline contains shadow') }, 50),
+    'facets and groups, day': () => store.count({ from: to - 24 * hour, to }, 120),
+    'facets and groups, hour': () => store.count({ from: to - hour, to }, 120),
+    'facets and groups, namespace': () =>
+      store.count({ from: to - 24 * hour, to, query: query('namespace = shop') }, 120),
+    'facets and groups, rare field': () =>
+      store.count({ from: to - 24 * hour, to, query: query('proc.name = xmrig') }, 120),
+    'timeline of a group': () => store.count({ from: to - 24 * hour, to, group: 1 }, 120),
+  };
+  const p95: Record<string, number> = {};
+  for (const [name, run] of Object.entries(QUERIES)) {
+    const times: number[] = [];
+    for (let i = 0; i < 20; i++) {
+      // An alert in between, as in life: nothing answered from what was asked before.
+      const [made] = makeAlerts(1000 + i, 1, end - 60, end - 59);
+      await store.ingest([readAlert((made as { text: string }).text.replace(/"uuid":"[^"]*",/, ''))]);
+      const start = performance.now();
+      await run();
+      times.push(performance.now() - start);
+    }
+    times.sort((a, b) => a - b);
+    p95[name] = Math.round((times[18] as number) * 10) / 10;
+  }
+  const { heapUsed, rss } = process.memoryUsage();
+  console.log(
+    JSON.stringify(
+      {
+        alerts: count,
+        bytesPerAlertReceived: Math.round(bytes / count),
+        bytesPerAlertOnDisk: Math.round(size / count),
+        alertsPerSecond: Math.round(count / seconds),
+        cpuMicrosecondsPerAlert: Math.round((used.user + used.system) / count),
+        groups: store.totals().groups,
+        series: store.totals().series,
+        p95Milliseconds: p95,
+        rssMegabytes: Math.round(rss / 1e6),
+        heapMegabytes: Math.round(heapUsed / 1e6),
+        load: loadavg()[0],
+      },
+      null,
+      2,
+    ),
+  );
+} finally {
+  await store.close();
+  rmSync(directory, { recursive: true });
+}

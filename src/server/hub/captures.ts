@@ -1,0 +1,128 @@
+import { createReadStream, createWriteStream, mkdirSync, renameSync, statSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { ReadableStream } from 'node:stream/web';
+import type { Store, StoredAlert } from '../../store/index.ts';
+import type { CaptureRow } from '../api.ts';
+import { type Call, Refusal, type Route } from './route.ts';
+
+/** A longer recording is refused. */
+const MAX_BYTES = 1024 * 1024 * 1024;
+/** A recording belongs to an alert when the alert lies in it, or this near, in microseconds. */
+const NEAR = 5_000_000;
+
+export interface Captures {
+  readonly routes: Route[];
+  of(alert: StoredAlert): Promise<CaptureRow[]>;
+  /** The file of a recording. */
+  path(id: number): Promise<string>;
+}
+
+const rowOf = (row: Record<string, unknown>): CaptureRow => ({
+  id: row.id as number,
+  name: row.name as string,
+  host: row.host as string,
+  from: Number(row.from_time) / 1000,
+  to: Number(row.to_time) / 1000,
+  bytes: Number(row.bytes),
+});
+
+/**
+ * Recordings (`.scap`) that sensors send in: the files lie in the data directory, the store holds what they are of.
+ * `POST /api/captures?name=…&host=…&from=…&to=…` (milliseconds) with the file as body.
+ */
+export function createCaptures(store: Store, directory: string): Captures {
+  const folder = join(directory, 'captures');
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+
+  async function add(call: Call): Promise<{ id: number }> {
+    const name = call.query('name') ?? '';
+    if (!/^[\w.-]{1,200}\.scap(\.gz|\.zst)?$/.test(name) || name.startsWith('.')) {
+      throw new Refusal(400, '"name" is the name of a .scap file, without folders');
+    }
+    const [from, to] = [Number(call.query('from')), Number(call.query('to'))];
+    if (!(from > 0) || !(to >= from)) throw new Refusal(400, '"from" and "to" are milliseconds since the epoch');
+    const body = call.context.req.raw.body;
+    if (body === null) throw new Refusal(400, 'the recording is the body of the request');
+    const partial = join(folder, `${name}.partial`);
+    let bytes = 0;
+    const counted = Readable.fromWeb(body as ReadableStream<Uint8Array>).map((chunk: Uint8Array) => {
+      bytes += chunk.length;
+      if (bytes > MAX_BYTES) throw new Refusal(413, 'a recording has at most 1 GiB');
+      return chunk;
+    });
+    try {
+      await pipeline(counted, createWriteStream(partial, { mode: 0o600 }));
+    } catch (error) {
+      unlinkSync(partial);
+      throw error;
+    }
+    renameSync(partial, join(folder, name));
+    const [row] = await store.write((writer) =>
+      writer.all<{ id: number }>(
+        `INSERT INTO captures(name, host, from_time, to_time, bytes) VALUES(?,?,?,?,?)
+         ON CONFLICT(name) DO UPDATE SET host=excluded.host, from_time=excluded.from_time, to_time=excluded.to_time, bytes=excluded.bytes
+         RETURNING id`,
+        name,
+        call.query('host') ?? '',
+        Math.round(from * 1000),
+        Math.round(to * 1000),
+        bytes,
+      ),
+    );
+    return { id: (row as { id: number }).id };
+  }
+
+  async function named(id: number): Promise<CaptureRow> {
+    const [row] = await store.sql.all('SELECT * FROM captures WHERE id=?', id);
+    if (row === undefined) throw new Refusal(404, `there is no recording ${id}`);
+    return rowOf(row);
+  }
+
+  async function path(id: number): Promise<string> {
+    const file = join(folder, (await named(id)).name);
+    if (statSync(file, { throwIfNoEntry: false }) === undefined) throw new Refusal(410, 'the recording was removed');
+    return file;
+  }
+
+  return {
+    path,
+    of: async ({ alert, series }) =>
+      (
+        await store.sql.all(
+          'SELECT * FROM captures WHERE from_time <= ? AND to_time >= ? AND (host = ? OR host = ?) ORDER BY to_time - from_time LIMIT 10',
+          alert.time + NEAR,
+          alert.time - NEAR,
+          series.host,
+          '',
+        )
+      ).map(rowOf),
+    routes: [
+      { method: 'POST', path: '/api/captures', access: 'ingest', handle: add },
+      {
+        method: 'GET',
+        path: '/api/captures',
+        access: 'viewer',
+        handle: async () =>
+          (await store.sql.all('SELECT * FROM captures ORDER BY from_time DESC LIMIT 500')).map(rowOf),
+      },
+      {
+        method: 'GET',
+        path: '/api/captures/:id/file',
+        access: 'viewer',
+        handle: async (call) => {
+          const { name, bytes } = await named(call.id());
+          const file = await path(call.id());
+          return new Response(Readable.toWeb(createReadStream(file)) as unknown as BodyInit, {
+            headers: {
+              'content-type': 'application/octet-stream',
+              'content-length': String(bytes),
+              'content-disposition': `attachment; filename="${name}"`,
+            },
+          });
+        },
+      },
+    ],
+  };
+}

@@ -1,0 +1,234 @@
+import type { Server } from 'node:http';
+import { serve } from '@hono/node-server';
+import { Hono } from 'hono';
+import type { Store, StoredAlert } from '../../store/index.ts';
+import { createAccess } from './access.ts';
+import { alertRoutes, rowsOf, spliced } from './alerts.ts';
+import { createCaptures } from './captures.ts';
+import { compatRoutes } from './compat.ts';
+import { healthRoutes } from './health.ts';
+import { createOidc, type OidcSettings } from './oidc.ts';
+import { createPages, SECURITY_HEADERS, UI_DIRECTORY } from './page.ts';
+import { type Call, type Caller, mayUse, problem, Refusal, type Route } from './route.ts';
+import { accountRoutes, readRetention, sessionRoutes, storeRoutes } from './settings.ts';
+
+export interface HubOptions {
+  readonly store: Store;
+  /** Where recordings and backups lie. */
+  readonly directory: string;
+  /** Where users reach the hub; https makes cookies secure. */
+  readonly publicUrl?: string | undefined;
+  readonly oidc?: Omit<OidcSettings, 'publicUrl'> | undefined;
+  readonly uiDirectory?: string | undefined;
+  /** What goes wrong inside. */
+  readonly log?: ((message: string) => void) | undefined;
+  readonly fetch?: typeof fetch | undefined;
+}
+
+export interface Hub {
+  readonly routes: readonly Route[];
+  /** Answers a request; the same that listens on a port. */
+  readonly fetch: (request: Request, env?: unknown) => Response | Promise<Response>;
+  /** Makes the first admin; gives the password when it made one up. */
+  ensureAdmin(password: string | null): Promise<string | null>;
+  listen(host: string, port: number): Promise<{ server: Server; port: number }>;
+  close(): Promise<void>;
+}
+
+const BODY_BYTES = 64 * 1024 * 1024;
+/** Between two looks of the retention, in milliseconds. */
+const RETAIN_EVERY = 20_000;
+
+/** The hub: everything that the store holds, over HTTP, to whoever may see it. */
+export function createHub(options: HubOptions): Hub {
+  const { store, directory } = options;
+  const log = options.log ?? (() => {});
+  const started = Date.now();
+  const secureCookies = options.publicUrl?.startsWith('https:') ?? false;
+  const access = createAccess(store, { secureCookies });
+  const oidc =
+    options.oidc === undefined || options.publicUrl === undefined
+      ? null
+      : createOidc({ ...options.oidc, publicUrl: options.publicUrl }, options.fetch);
+  const captures = createCaptures(store, directory);
+
+  let retaining: Promise<unknown> | null = null;
+  const retain = (): void => {
+    retaining ??= (async () => {
+      const { days, gigabytes } = await readRetention(store);
+      await store.retain({
+        maxAge: days === null ? null : days * 86_400_000_000,
+        maxBytes: gigabytes === null ? null : gigabytes * 1e9,
+      });
+    })()
+      .catch((error: Error) => log(`retention: ${error.message}`))
+      .finally(() => {
+        retaining = null;
+      });
+  };
+  const timer = setInterval(retain, RETAIN_EVERY);
+  timer.unref();
+  // Under load the clock is too slow: look again after so many alerts, too.
+  let sinceLook = 0;
+  store.watch((added) => {
+    sinceLook += added.length;
+    if (sinceLook < 20_000) return;
+    sinceLook = 0;
+    retain();
+  });
+
+  async function found(id: number): Promise<StoredAlert> {
+    const alert = await store.alert(id);
+    if (alert === null) throw new Refusal(404, `there is no alert ${id}; it may be older than what is kept`);
+    return alert;
+  }
+
+  const detailRoutes: Route[] = [
+    {
+      method: 'GET',
+      path: '/api/alerts/:id',
+      access: 'viewer',
+      handle: async (call) => {
+        const one = await found(call.id());
+        const { rows, texts } = rowsOf([one]);
+        const group = { from: 0, to: Number.MAX_SAFE_INTEGER, group: one.series.group };
+        const [older] = (await store.alerts(group, 1, { time: one.alert.time, id: one.id })).alerts;
+        const [newer] = await store.sql.all<{ id: number }>(
+          `SELECT id FROM alerts WHERE series_id IN (${store
+            .seriesOf(one.series.group)
+            .map((series) => series.id)
+            .join(',')}) AND (time > ? OR (time = ? AND id > ?)) ORDER BY time, id LIMIT 1`,
+          one.alert.time,
+          one.alert.time,
+          one.id,
+        );
+        const actions = await store.sql.all('SELECT body FROM actions WHERE uid=? ORDER BY time', BigInt(one.uid));
+        return spliced(
+          {
+            ...rows[0],
+            captures: await captures.of(one),
+            actions: actions.map((row) => JSON.parse(row.body as string) as unknown),
+            newer: newer?.id ?? null,
+            older: older?.id ?? null,
+          },
+          texts,
+        );
+      },
+    },
+    {
+      // What else was seen on the same machine just before and after.
+      method: 'GET',
+      path: '/api/alerts/:id/around',
+      access: 'viewer',
+      handle: async (call) => {
+        const one = await found(call.id());
+        const seconds = Math.min(3600, Math.max(1, Number(call.query('seconds') ?? 300) || 300));
+        const { time } = one.alert;
+        const page = await store.alerts({ from: time - seconds * 1e6, to: time + seconds * 1e6 }, 500);
+        const { rows, texts } = rowsOf(page.alerts.filter((other) => other.series.host === one.series.host));
+        return spliced({ alerts: rows, next: null, stopped: page.next !== null }, texts);
+      },
+    },
+  ];
+
+  const routes: Route[] = [
+    ...compatRoutes(store, started),
+    ...sessionRoutes(access, oidc, secureCookies),
+    ...alertRoutes(store),
+    ...detailRoutes,
+    ...captures.routes,
+    ...healthRoutes(store, started),
+    ...accountRoutes(store, access),
+    ...storeRoutes(store, directory, retain),
+  ];
+
+  const app = new Hono();
+  app.use(async (context, next) => {
+    await next();
+    for (const [name, value] of Object.entries(SECURITY_HEADERS)) {
+      if (!context.res.headers.has(name)) context.res.headers.set(name, value);
+    }
+  });
+  app.onError((error, context) => {
+    const { status, body, headers } = problem(error);
+    if (status === 500) log(`${context.req.method} ${context.req.path}: ${error.stack ?? error.message}`);
+    return new Response(JSON.stringify(body), {
+      status,
+      headers: { 'content-type': 'application/json', ...headers },
+    });
+  });
+
+  for (const route of routes) {
+    app.on(route.method, route.path, async (context) => {
+      const length = Number(context.req.header('content-length') ?? 0);
+      if (length > BODY_BYTES && route.path !== '/api/captures') throw new Refusal(413, 'the request is too large');
+      let caller: Caller | null = null;
+      if (route.access !== 'open') {
+        caller = await access.identify(context);
+        if (caller === null) {
+          const scripts = context.req.path.startsWith('/api/v1');
+          throw new Refusal(401, 'log in first', scripts ? { 'www-authenticate': 'Basic realm="Windhover"' } : {});
+        }
+        if (!mayUse(caller.role, route.access)) {
+          throw new Refusal(403, `this is for the role ${route.access}; you are ${caller.role}`);
+        }
+        // A cookie goes along with whatever another site makes the browser send; the token in the header does not.
+        if (caller.by === 'session' && route.method !== 'GET' && !(await access.csrf(context))) {
+          throw new Refusal(403, 'the request does not carry the CSRF token of the session');
+        }
+      }
+      const call: Call = {
+        context,
+        caller: caller as Caller,
+        param: (name) => context.req.param(name) ?? '',
+        id: (name = 'id') => {
+          const id = Number(context.req.param(name));
+          if (!Number.isSafeInteger(id)) throw new Refusal(404, 'not found');
+          return id;
+        },
+        query: (name) => context.req.query(name),
+        body: async (schema) => {
+          const json: unknown = await context.req.json().catch(() => {
+            throw new Refusal(400, 'the body is not JSON');
+          });
+          const parsed = schema.safeParse(json);
+          if (parsed.success) return parsed.data;
+          const [issue] = parsed.error.issues;
+          throw new Refusal(400, `${issue?.path.join('.') ?? ''} ${issue?.message ?? 'is wrong'}`.trim());
+        },
+      };
+      const result = await route.handle(call);
+      if (result instanceof Response) return result;
+      if (result === null) return context.body(null, 204);
+      return context.json(result as object, 200, { 'cache-control': 'no-store' });
+    });
+  }
+  app.all('/api/*', () => {
+    throw new Refusal(404, 'there is no such route');
+  });
+  app.get('*', createPages(options.uiDirectory ?? UI_DIRECTORY));
+
+  let server: Server | null = null;
+  return {
+    routes,
+    fetch: (request, env) => app.fetch(request, env as object),
+    ensureAdmin: (password) => access.ensureAdmin(password),
+    listen: (host, port) =>
+      new Promise((resolve, reject) => {
+        const listening = serve({ fetch: app.fetch, hostname: host, port }, (info) =>
+          resolve({ server: listening, port: info.port }),
+        ) as Server;
+        listening.on('error', reject);
+        server = listening;
+      }),
+    close: async () => {
+      clearInterval(timer);
+      if (server !== null) {
+        const closing = server;
+        closing.closeAllConnections();
+        await new Promise((resolve) => closing.close(resolve));
+      }
+      await retaining;
+    },
+  };
+}

@@ -1,0 +1,2 @@
+export { createHub, type Hub, type HubOptions } from './hub.ts';
+export type { OidcSettings } from './oidc.ts';
