@@ -5,7 +5,15 @@ export { Checker, literalsOf } from './check.ts';
 export { eventTypesOf } from './events.ts';
 export { FormatError, parseOutput } from './format.ts';
 export { compileGlob, type Glob } from './glob.ts';
-export { constantsOf, evaluateOperand, interpret, matcherOf, type ReadField, type Trace } from './interpret.ts';
+export {
+  compareOperands,
+  constantsOf,
+  evaluateOperand,
+  interpret,
+  matcherOf,
+  type ReadField,
+  type Trace,
+} from './interpret.ts';
 export {
   type Definitions,
   type ListDefinition,

@@ -56,8 +56,12 @@ function compare(check: Check, read: ReadField, trace: Trace | undefined): boole
   }
   const other = evaluateOperand(right.operand, read);
   trace?.compared(check, left, other);
-  if (left === null || other === null) return false;
-  const constants = (Array.isArray(other) ? other : [other]) as Constant[];
+  return left !== null && other !== null && compareOperands(check, left, other);
+}
+
+/** A comparison whose right-hand side is a field or transformer, on the two values. */
+export function compareOperands(check: Check, left: Value, right: Value): boolean {
+  const constants = (Array.isArray(right) ? right : [right]) as Constant[];
   return compileMatcher(check.operator, check.modifier, typeOf(check.left), constants)(left);
 }
 

@@ -16,9 +16,12 @@ export class ConditionError extends Error {
   readonly offset: number;
   /** The macros, innermost first, in whose text the offset counts; empty for the condition's own. */
   readonly macros: string[] = [];
-  constructor(message: string, offset: number) {
+  /** Found by the parser, not by the checker. */
+  readonly isSyntax: boolean;
+  constructor(message: string, offset: number, isSyntax = false) {
     super(message);
     this.offset = offset;
+    this.isSyntax = isSyntax;
   }
 }
 
@@ -111,7 +114,7 @@ class Parser {
   }
 
   fail(message: string): never {
-    throw new ConditionError(message, this.at);
+    throw new ConditionError(message, this.at, true);
   }
 
   blank(): boolean {
