@@ -1,0 +1,131 @@
+/**
+ * What reading a capture costs: `node bench/scap.ts [FILE.scap | FILE.scap.gz] [--work NS] [--runs N]`
+ *
+ * Without a file a million events are generated. Prints, as JSON, nanoseconds of CPU and of wall time per event (the best
+ * of the runs, which are interleaved) for
+ * - `walk`: the reader alone, over memory;
+ * - `plain`, `gzip`: a file through openCapture, whose reading and inflating run on the pool;
+ * - `gzip_in_line`: the same, inflated on the thread that judges;
+ * and the ratios of wall times. `--work` adds that much computing to every event in place of the rules.
+ */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import type { Event } from '../src/event/index.ts';
+import { type InitialStateSink, ScapReader, ScapWriter } from '../src/scap/index.ts';
+import { openCapture } from '../src/source/index.ts';
+import { generate } from './machine.ts';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { work: { type: 'string', default: '0' }, runs: { type: 'string', default: '5' } },
+});
+const folder = mkdtempSync(join(tmpdir(), 'windhover-bench-'));
+const nothing = (): void => {};
+const sink: InitialStateSink = {
+  machine: nothing,
+  process: nothing,
+  fd: nothing,
+  userOrGroup: nothing,
+  interface: nothing,
+};
+
+function content(): Uint8Array {
+  const [file] = positionals;
+  if (file !== undefined) {
+    const bytes = readFileSync(file);
+    return bytes[0] === 0x1f ? gunzipSync(bytes) : bytes;
+  }
+  const pieces: Uint8Array[] = [];
+  const writer = new ScapWriter((piece) => pieces.push(piece));
+  for (const _ of generate(writer, { events: 1_000_000 })) writer.flush();
+  writer.flush();
+  return Buffer.concat(pieces);
+}
+
+const plainBytes = content();
+const gzipBytes = gzipSync(plainBytes);
+const plain = join(folder, 'plain.scap');
+const gzip = join(folder, 'gzip.scap.gz');
+writeFileSync(plain, plainBytes);
+writeFileSync(gzip, gzipBytes);
+
+let total = 0;
+/** Computing that the compiler cannot leave out. */
+function spin(rounds: number): void {
+  let value = total;
+  for (let i = 0; i < rounds; i++) value = Math.imul(value ^ i, 0x01000193);
+  total = value;
+}
+/** Rounds of {@link spin} that take so many nanoseconds. */
+function calibrate(ns: number): number {
+  spin(3e7);
+  const from = process.hrtime.bigint();
+  spin(3e7);
+  return Math.round((ns * 3e7) / Number(process.hrtime.bigint() - from));
+}
+const rounds = calibrate(Number(values.work));
+const visit = (event: Event): void => {
+  total = (total + event.type) | 0;
+  if (rounds > 0) spin(rounds);
+};
+
+const PIECE = 1 << 20;
+function walk(bytes: Uint8Array): number {
+  const reader = new ScapReader(sink);
+  for (let at = 0; at < bytes.length; at += PIECE) reader.push(bytes.subarray(at, at + PIECE), visit);
+  return reader.stats.events;
+}
+async function replay(path: string): Promise<number> {
+  const source = await openCapture(path, sink);
+  while (!source.ended) await source.next(visit, 1000);
+  return source.stats().events;
+}
+
+const cases: Record<string, () => number | Promise<number>> = {
+  walk: () => walk(plainBytes),
+  plain: () => replay(plain),
+  plain_in_line: () => walk(readFileSync(plain)),
+  gzip: () => replay(gzip),
+  gzip_in_line: () => walk(gunzipSync(readFileSync(gzip))),
+};
+const cpu: Record<string, number> = {};
+const wall: Record<string, number> = {};
+let events = 0;
+for (let run = 0; run < Number(values.runs); run++) {
+  for (const [name, work] of Object.entries(cases)) {
+    const cpuBefore = process.cpuUsage();
+    const wallBefore = process.hrtime.bigint();
+    events = await work();
+    const wallTime = Number(process.hrtime.bigint() - wallBefore) / events;
+    const { user, system } = process.cpuUsage(cpuBefore);
+    cpu[name] = Math.min(cpu[name] ?? Number.POSITIVE_INFINITY, ((user + system) * 1000) / events);
+    wall[name] = Math.min(wall[name] ?? Number.POSITIVE_INFINITY, wallTime);
+  }
+}
+rmSync(folder, { recursive: true });
+
+const round = (record: Record<string, number>) =>
+  Object.fromEntries(Object.entries(record).map(([name, value]) => [name, Math.round(value * 10) / 10]));
+const ratio = (a: number | undefined, b: number | undefined) => Math.round(((a ?? 0) / (b ?? 1)) * 100) / 100;
+console.log(
+  JSON.stringify(
+    {
+      events,
+      bytes_per_event: Math.round(plainBytes.length / events),
+      compressed_to: ratio(gzipBytes.length, plainBytes.length),
+      work_ns: Number(values.work),
+      cpu_ns_per_event: round(cpu),
+      wall_ns_per_event: round(wall),
+      gain: {
+        gzip: ratio(wall.gzip_in_line, wall.gzip),
+        plain: ratio(wall.plain_in_line, wall.plain),
+      },
+      load: loadavg().map((value) => Math.round(value * 100) / 100),
+    },
+    null,
+    2,
+  ),
+);
