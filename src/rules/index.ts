@@ -2,6 +2,13 @@ export { formatAddress, isIn, type Network, parseAddress, parseNetwork } from '.
 export type * from './ast.ts';
 export type { FieldCatalogue, FieldSpec, FieldType, Value } from './catalogue.ts';
 export { Checker, literalsOf } from './check.ts';
+export {
+  type DescribeOptions,
+  type Description,
+  describeAll,
+  describeRule,
+  descriptionAsText,
+} from './describe.ts';
 export { eventTypesOf } from './events.ts';
 export { FormatError, parseOutput } from './format.ts';
 export { compileGlob, type Glob } from './glob.ts';
@@ -31,6 +38,7 @@ export { print, printOperand } from './print.ts';
 export { parsePriority } from './read.ts';
 export { compileRegex, RegexError } from './regex.ts';
 export type { FileResult, Problem } from './report.ts';
+export { renderValidation, resultAsText, resultsAsJson, type ValidationOptions } from './results.ts';
 export { type OutputFormat, type OutputPart, PRIORITIES, type Priority, type Rule, type RuleSet } from './ruleset.ts';
 export { RULE_SCHEMA } from './schema.ts';
 export { transform } from './transformers.ts';

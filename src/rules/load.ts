@@ -384,13 +384,13 @@ class Compiler {
     collectFields(condition, inCondition);
     for (const [name, message] of DEPRECATED) {
       if (!inCondition.has(name)) continue;
-      report.warn('LOAD_DEPRECATED_ITEM', message, inExpression(info.conditionContext, text, null));
+      report.warnDeprecatedField(name, message, inExpression(info.conditionContext, text, null));
     }
     const inOutput = new Set(
       output.parts.flatMap((part) => (part.kind === 'field' && part.operand.kind === 'field' ? part.operand.name : [])),
     );
     for (const [name, message] of DEPRECATED) {
-      if (inOutput.has(name)) report.warn('LOAD_DEPRECATED_ITEM', message, info.outputContext);
+      if (inOutput.has(name)) report.warnDeprecatedField(name, message, info.outputContext);
     }
   }
 

@@ -158,8 +158,8 @@ function readList(item: MapNode, root: Context, collector: Collector, report: Re
       context,
     );
   }
-  warnUnknownKeys(item, LIST_KEYS, context, report);
   const list = { name, items: sequence(item, 'items', context), context };
+  warnUnknownKeys(item, LIST_KEYS, context, report);
   const append = optionalBoolean(item, 'append', context, false);
   if (append) report.warn('LOAD_DEPRECATED_ITEM', APPEND_DEPRECATED, context);
   const overrides = readOverrides(item, new Set(['items']), new Set(['items']), context);
@@ -178,10 +178,10 @@ function readMacro(item: MapNode, root: Context, collector: Collector, report: R
       context,
     );
   }
-  warnUnknownKeys(item, MACRO_KEYS, context, report);
   const condition = required(item, 'condition', context);
   const conditionContext = valueContext(item, 'condition', 'macro condition', context);
   const macro = { name, condition, conditionContext, context };
+  warnUnknownKeys(item, MACRO_KEYS, context, report);
   const append = optionalBoolean(item, 'append', context, false);
   if (append) report.warn('LOAD_DEPRECATED_ITEM', APPEND_DEPRECATED, context);
   const overrides = readOverrides(item, new Set(['condition']), new Set(['condition']), context);
@@ -193,7 +193,6 @@ function readMacro(item: MapNode, root: Context, collector: Collector, report: R
 function readRule(item: MapNode, root: Context, collector: Collector, report: Report): void {
   const name = required(item, 'rule', itemContext(item, root, 'rule', ''));
   const context = itemContext(item, root, 'rule', name);
-  warnUnknownKeys(item, RULE_KEYS, context, report);
   const append = optionalBoolean(item, 'append', context, false);
   if (append) report.warn('LOAD_DEPRECATED_ITEM', APPEND_DEPRECATED, context);
   const overrides = readOverrides(item, APPENDABLE, REPLACEABLE, context);
@@ -202,37 +201,39 @@ function readRule(item: MapNode, root: Context, collector: Collector, report: Re
     readRuleOverrides(item, name, overrides, context, collector, report);
   } else if (append) {
     const keys = new Set(['condition', 'exceptions'].filter((key) => get(item, key) !== undefined));
-    collector.appendRule(readUpdate(item, name, keys, true, context, report), report);
+    const update = readUpdate(item, name, keys, true, context, report);
+    warnUnknownKeys(item, RULE_KEYS, context, report);
+    collector.appendRule(update, report);
   } else if (['condition', 'output', 'desc', 'priority'].every((key) => get(item, key) === undefined)) {
     const enabled = boolean(required(item, 'enabled', context), item, 'enabled', context);
     report.warn('LOAD_DEPRECATED_ITEM', ENABLED_DEPRECATED, context);
+    warnUnknownKeys(item, RULE_KEYS, context, report);
     collector.enableRule(name, enabled, context);
   } else {
     const condition = required(item, 'condition', context);
     const output = required(item, 'output', context).trim();
     const description = required(item, 'desc', context);
     const priority = readPriority(item, context);
-    collector.defineRule(
-      {
-        name,
-        condition,
-        conditionContext: valueContext(item, 'condition', 'rule condition', context),
-        output,
-        outputContext: valueContext(item, 'output', 'rule output', context),
-        description,
-        priority,
-        source: optional(item, 'source', context) ?? 'syscall',
-        enabled: optionalBoolean(item, 'enabled', context, true),
-        warnEventTypes: optionalBoolean(item, 'warn_evttypes', context, true),
-        skipIfUnknownFilter: optionalBoolean(item, 'skip-if-unknown-filter', context, false),
-        capture: optionalBoolean(item, 'capture', context, false),
-        captureDuration: optionalUint32(item, 'capture_duration', context) ?? 0,
-        tags: new Set(get(item, 'tags') === undefined ? [] : sequence(item, 'tags', context)),
-        exceptions: readExceptions(item, context, false, report),
-        context,
-      },
-      report,
-    );
+    const rule = {
+      name,
+      condition,
+      conditionContext: valueContext(item, 'condition', 'rule condition', context),
+      output,
+      outputContext: valueContext(item, 'output', 'rule output', context),
+      description,
+      priority,
+      source: optional(item, 'source', context) ?? 'syscall',
+      enabled: optionalBoolean(item, 'enabled', context, true),
+      warnEventTypes: optionalBoolean(item, 'warn_evttypes', context, true),
+      skipIfUnknownFilter: optionalBoolean(item, 'skip-if-unknown-filter', context, false),
+      capture: optionalBoolean(item, 'capture', context, false),
+      captureDuration: optionalUint32(item, 'capture_duration', context) ?? 0,
+      tags: new Set(get(item, 'tags') === undefined ? [] : sequence(item, 'tags', context)),
+      exceptions: readExceptions(item, context, false, report),
+      context,
+    };
+    warnUnknownKeys(item, RULE_KEYS, context, report);
+    collector.defineRule(rule, report);
   }
 }
 
@@ -257,6 +258,7 @@ function readRuleOverrides(
     if (!RULE_KEYS.has(text)) continue;
     refuse(`Unexpected key '${text}': no corresponding entry under 'override' is defined.`, context);
   }
+  warnUnknownKeys(item, RULE_KEYS, context, report);
   if (overrides.append.size > 0) {
     collector.appendRule(readUpdate(item, name, overrides.append, true, context, report), report);
   }

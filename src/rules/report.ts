@@ -9,6 +9,8 @@ export interface Problem {
   readonly codedesc: string;
   readonly message: string;
   readonly context: { readonly locations: readonly Location[]; readonly snippet: string };
+  /** The field that a rule should not use any more; only with that warning. */
+  readonly deprecatedField?: string;
 }
 
 /** What came of one file. */
@@ -51,6 +53,12 @@ export class Report {
   warn(code: Code, message: string, context: Context, notes: readonly Note[] = []): void {
     if (!this.failed) this.#warnings.push(problem(code, message, context));
     this.#diagnostics.push(diagnostic(code, 'warning', message, context, notes));
+  }
+
+  warnDeprecatedField(field: string, message: string, context: Context): void {
+    const code = 'LOAD_DEPRECATED_ITEM';
+    if (!this.failed) this.#warnings.push({ ...problem(code, message, context), deprecatedField: field });
+    this.#diagnostics.push(diagnostic(code, 'warning', message, context, []));
   }
 
   result(): FileResult {
