@@ -51,9 +51,10 @@ describe('Btf', () => {
   });
 
   it('reads bytes at any alignment', () => {
-    const shifted = new Uint8Array(types.length + 1);
-    shifted.set(types, 1);
-    expect(new Btf(shifted.subarray(1)).name(4)).toBe('a');
+    for (const shifted of [new Uint8Array(types.length + 1), Buffer.alloc(types.length + 1)]) {
+      shifted.set(types, 1);
+      expect(new Btf(shifted.subarray(1)).name(4)).toBe('a');
+    }
   });
 
   it('refuses ids that are not there, and things without a size', () => {

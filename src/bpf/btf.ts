@@ -67,7 +67,7 @@ export class Btf {
     if (bytes.length < 24 || (bytes[0] | (bytes[1] << 8)) !== MAGIC) {
       throw new BpfError('btf', 'no type information: the bytes are not little-endian BTF');
     }
-    const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+    const aligned = bytes.byteOffset % 4 === 0 ? bytes : new Uint8Array(bytes);
     const all = new Int32Array(aligned.buffer, aligned.byteOffset, aligned.length >>> 2);
     const header = all[1] >>> 0;
     const typesAt = header + (all[2] >>> 0);

@@ -1,4 +1,4 @@
-import { NR, type Sys } from './sys.ts';
+import { alive, NR, type Sys } from './sys.ts';
 
 /** Commands of bpf(2) (enum bpf_cmd, include/uapi/linux/bpf.h). */
 export const Cmd = {
@@ -15,13 +15,12 @@ export const Cmd = {
 } as const;
 
 /**
- * A `union bpf_attr` being filled. It keeps what it points to alive: the garbage collector sees no
- * addresses, and would take a buffer away while the kernel reads it.
+ * A `union bpf_attr` being filled. It keeps what it points to alive during the call.
  */
 export class Attr {
   readonly bytes: Buffer;
   readonly #sys: Sys;
-  #pointees: Uint8Array[] = [];
+  readonly #pointees: Uint8Array[] = [];
 
   constructor(sys: Sys, size: number) {
     this.#sys = sys;
@@ -52,9 +51,11 @@ export class Attr {
 
   /** Calls bpf(2); the result, or minus the errno. */
   call(command: number): number {
-    const result = this.#sys.sys(NR.bpf, command, this.bytes, this.bytes.length);
-    // Used after the call, so alive during it.
-    this.#pointees = this.#pointees.slice();
-    return result;
+    alive.add(this.#pointees);
+    try {
+      return this.#sys.sys(NR.bpf, command, this.bytes, this.bytes.length);
+    } finally {
+      alive.delete(this.#pointees);
+    }
   }
 }

@@ -56,7 +56,8 @@ const SYMBOL = 24;
 const REL = 16;
 
 /** Reads a little-endian ELF64 object for BPF. Every offset in it is checked; damage is a {@link BpfError}. */
-export function parseElf(bytes: Uint8Array): Elf {
+export function parseElf(input: Uint8Array): Elf {
+  const bytes = plain(input);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const fail = (why: string): never => {
     throw new BpfError('object', `not a BPF object: ${why}`);
@@ -132,6 +133,11 @@ export function parseElf(bytes: Uint8Array): Elf {
       return found;
     },
   };
+}
+
+/** The same bytes as a plain array: the `slice` of a Buffer does not copy, which would let a change reach the caller's bytes. */
+export function plain(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function viewOf(bytes: Uint8Array): DataView {

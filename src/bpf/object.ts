@@ -83,7 +83,7 @@ export function loadObject(bytes: Uint8Array, options: LoadOptions = {}): BpfObj
     for (const { func, type } of candidates) {
       const traceType = kernel.traceTypes.get(type.tracepoint) ?? 0;
       try {
-        if (traceType === 0 && (type.kind === 'tp_btf' || (type.kind === 'raw_tp' && optional.has(func.name)))) {
+        if (traceType === 0 && (type.kind === 'tp_btf' || (type.tracepoint !== '' && optional.has(func.name)))) {
           throw new BpfError(
             'attach',
             `program ${func.name}: this kernel (${release()}) has no tracepoint ${type.tracepoint}`,
@@ -120,7 +120,7 @@ export function loadObject(bytes: Uint8Array, options: LoadOptions = {}): BpfObj
     skipped,
     createMap: (spec) => maps.add(spec),
     attach() {
-      for (const program of loaded.values()) if (program.type.kind !== 'syscall') program.attach();
+      for (const program of loaded.values()) if (program.type.tracepoint !== '') program.attach();
     },
     close,
   };

@@ -10,7 +10,7 @@ import { Errno, errnoName, NR, type Sys } from './sys.ts';
 /** How a program is called: by its section's name. */
 export interface ProgramType {
   readonly kind: 'raw_tp' | 'tp_btf' | 'syscall';
-  /** The tracepoint; '' for `syscall`. */
+  /** The tracepoint; '' for `syscall`, and for programs that others call through a map of programs. */
   readonly tracepoint: string;
 }
 
@@ -41,9 +41,10 @@ export interface BpfProgram {
   close(): void;
 }
 
-/** `raw_tp/sys_exit` → how the kernel calls it; undefined for sections that hold no program. */
+/** `raw_tp/sys_exit`, or `raw_tp` for one that is not attached → how the kernel calls it; undefined for sections that hold no program. */
 export function programType(section: string): ProgramType | undefined {
   if (section === 'syscall') return { kind: 'syscall', tracepoint: '' };
+  if (section === 'raw_tp') return { kind: 'raw_tp', tracepoint: '' };
   const match = /^(raw_tp|raw_tracepoint|tp_btf)\/(\w+)$/.exec(section);
   if (match === null) return undefined;
   return { kind: match[1] === 'tp_btf' ? 'tp_btf' : 'raw_tp', tracepoint: match[2] };
@@ -114,7 +115,13 @@ function rejected(program: ProgramCode, errno: number, log: string): BpfError {
       `program ${program.name} needs ${missing}, which this kernel (${kernel}) does not have in that form`,
     );
   }
-  const lines = ['', ...log.split('\n').filter((line) => line !== '').slice(-LOG_LINES)];
+  const lines = [
+    '',
+    ...log
+      .split('\n')
+      .filter((line) => line !== '')
+      .slice(-LOG_LINES),
+  ];
   return new BpfError(
     'verifier',
     `program ${program.name} was rejected by this kernel (${kernel}): ${errnoName(errno)}${lines.join('\n')}`,
@@ -140,7 +147,7 @@ function openProgram(sys: Sys, { name, type }: ProgramCode, fd: number): BpfProg
     attach() {
       if (link >= 0) return;
       const attr = new Attr(sys, 16).u32(8, fd);
-      if (type.kind === 'syscall') throw new BpfError('attach', `program ${name} is run, not attached`);
+      if (type.tracepoint === '') throw new BpfError('attach', `program ${name} is not for a tracepoint`);
       if (type.kind === 'raw_tp') attr.pointer(0, Buffer.from(`${type.tracepoint}\0`, 'latin1'));
       const result = attr.call(Cmd.RAW_TRACEPOINT_OPEN);
       if (result === -Errno.ENOENT) {

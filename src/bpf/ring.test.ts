@@ -8,7 +8,10 @@ import { cannotLoad, MOST, request, testObject } from './testdata/live.ts';
 const PAGE = 4096;
 
 /** A ring buffer as the kernel keeps it, in memory of this process: what is written at one end shows at the other. */
-function fakeRing(size: number): {
+function fakeRing(
+  size: number,
+  start = 0,
+): {
   ring: Ring;
   write(payload: Uint8Array, flags?: number): void;
   sys: Sys;
@@ -18,7 +21,9 @@ function fakeRing(size: number): {
   const shared = new ArrayBuffer(PAGE + 2 * size);
   const bytes = new Uint8Array(shared, PAGE);
   const view = new DataView(shared);
-  let position = 0;
+  let position = start;
+  view.setBigUint64(0, BigInt(start), true);
+  new DataView(consumer).setBigUint64(0, BigInt(start), true);
   const put = (at: number, value: number): void => {
     bytes[at & (size - 1)] = value;
     // The second mapping of the same pages.
@@ -73,6 +78,16 @@ describe('openRing', () => {
       }),
       { numRuns: 200 },
     );
+  });
+
+  it.each([2 ** 31, 2 ** 32, 2 ** 40])('counts on when positions pass %d', (boundary) => {
+    const { ring, write } = fakeRing(PAGE, boundary - 2 * PAGE);
+    for (let i = 0; i < 100; i++) {
+      write(Buffer.alloc(192, i));
+      write(Buffer.alloc(192, i + 1));
+      expect(ring.pending).toBe(400);
+      expect(drained(ring).map((record) => record.charCodeAt(100))).toEqual([i, i + 1]);
+    }
   });
 
   it('skips discarded records and stops at one that is being written', () => {

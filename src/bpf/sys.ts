@@ -6,8 +6,8 @@ export type SysArg = number | bigint | Uint8Array;
 /**
  * The only way from this folder into the kernel. Everything else is plain TypeScript over it.
  *
- * Memory whose address is inside *another* buffer (a `bpf_attr`) is not seen by the garbage
- * collector: whoever writes {@link Sys.addr} into a buffer keeps the pointee reachable until the call returned.
+ * Whoever writes {@link Sys.addr} of one buffer into another (a `bpf_attr`) keeps the first in {@link alive}
+ * until the call has returned.
  */
 export interface Sys {
   /** The page size in bytes. */
@@ -72,6 +72,12 @@ export function errnoName(errno: number): string {
   return MORE_NAMES[errno] ?? `errno ${errno}`;
 }
 
+/**
+ * What the kernel is reading or writing just now. The garbage collector does not see addresses: without this it
+ * could free a buffer whose last use in JavaScript was to take its address.
+ */
+export const alive = new Set<readonly unknown[]>();
+
 let shared: Sys | undefined;
 
 /** The {@link Sys} of this thread, over libc's `syscall` and `mmap` (koffi: no compiler, no other library). */
@@ -95,16 +101,21 @@ function open(): Sys {
   return {
     pageSize: getpagesize(),
     sys(nr, ...args) {
-      const result = syscall(
-        nr,
-        value(args[0]),
-        value(args[1]),
-        value(args[2]),
-        value(args[3]),
-        value(args[4]),
-        value(args[5]),
-      );
-      return result < 0 ? -koffi.errno() : Number(result);
+      alive.add(args);
+      try {
+        const result = syscall(
+          nr,
+          value(args[0]),
+          value(args[1]),
+          value(args[2]),
+          value(args[3]),
+          value(args[4]),
+          value(args[5]),
+        );
+        return result < 0 ? -koffi.errno() : Number(result);
+      } finally {
+        alive.delete(args);
+      }
     },
     addr: (buffer) => koffi.address(buffer),
     map(fd, length, offset, writable) {

@@ -41,7 +41,7 @@ describe.each(KERNELS)('kernel %s', (kernel) => {
     const report = JSON.parse(loader.output);
     expect(report.release).toBe(kernels().find(({ name }) => name === kernel)?.version);
     // Programs of type `syscall` came with 5.14.
-    expect(report.programs).toEqual(kernel === '5.10' ? ['ask', 'typed'] : ['produce', 'compute', 'ask', 'typed']);
+    expect(report.programs).toEqual(kernel === '5.10' ? ['ask', 'called', 'typed'] : ['produce', 'compute', 'ask', 'called', 'typed']);
     const answer = [true, 0, 1, 16, 1, 1, 1, 0, 0, 0, 1, 4, 1];
     expect(report.answers).toEqual([answer, answer, answer]);
     expect(report.withoutCapabilities).toMatch(/^permission: .*Missing CAP_BPF and CAP_PERFMON/);

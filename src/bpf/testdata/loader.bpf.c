@@ -49,8 +49,15 @@ struct {
 	__array(values, struct inner);
 } nested SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} table SEC(".maps");
+
 // .bss: mapped by nobody, read through the map.
-__u64 produced, dropped;
+__u64 produced, dropped, calls;
 // .data
 __u64 next = 1;
 
@@ -166,6 +173,15 @@ int ask(__u64 *context)
 	bpf_get_current_comm(out->comm, sizeof(out->comm));
 	bpf_ringbuf_submit(out, BPF_RB_NO_WAKEUP);
 	produced++;
+	bpf_tail_call(context, &table, 0);
+	return 0;
+}
+
+// Attached nowhere: called through the table.
+SEC("raw_tp")
+int called(void *context)
+{
+	calls++;
 	return 0;
 }
 
