@@ -88,6 +88,7 @@ export async function main(args: string[]): Promise<number> {
       store,
       directory: options.data,
       publicUrl: options.publicUrl,
+      ruleFiles: options.rules,
       oidc: options.oidc === undefined ? undefined : readOidc(options.oidc),
       log: (message) => process.stderr.write(`hub: ${message}\n`),
     });

@@ -9,6 +9,8 @@ export interface PluginInfo {
   readonly description: string;
   /** As Falco prints them. */
   readonly capabilities: readonly string[];
+  /** Groups of fields (as the catalogue names them) that it offers. */
+  readonly fieldClasses: readonly string[];
   /** The event source that it opens; null for none. */
   readonly source: { readonly id: number; readonly name: string } | null;
 }
@@ -22,6 +24,7 @@ export const BUILT_IN_PLUGINS: readonly PluginInfo[] = [
     version: '0.7.1',
     description: 'Containers of the host: engines, images, pods.',
     capabilities: [extraction, 'Event Parsing', 'Async Events'],
+    fieldClasses: ['container', 'k8s'],
     source: null,
   },
   {
@@ -29,6 +32,7 @@ export const BUILT_IN_PLUGINS: readonly PluginInfo[] = [
     version: '0.7.3',
     description: 'Values of any JSON event.',
     capabilities: [extraction],
+    fieldClasses: ['json'],
     source: null,
   },
   {
@@ -36,6 +40,7 @@ export const BUILT_IN_PLUGINS: readonly PluginInfo[] = [
     version: '0.18.0',
     description: 'Audit events of Kubernetes.',
     capabilities: ["Event Sourcing (ID=1, source='k8s_audit')", extraction],
+    fieldClasses: ['k8saudit'],
     source: { id: 1, name: 'k8s_audit' },
   },
   {
@@ -43,6 +48,7 @@ export const BUILT_IN_PLUGINS: readonly PluginInfo[] = [
     version: '0.4.1',
     description: 'Kubernetes resources around a pod.',
     capabilities: [extraction, 'Event Parsing', 'Async Events'],
+    fieldClasses: ['k8smeta'],
     source: null,
   },
 ];

@@ -135,7 +135,7 @@ export const configSchema = z.object({
   outputs_queue: section({
     capacity: key(
       integer(0),
-      'Alerts that may wait for the channels; 0 for no limit.',
+      'Alerts that may wait for a channel; 0 for as many as fit into 64 MiB.',
       'better',
       'Each channel has its own queue of this length, so a blocked one never delays another; drops are counted for each.',
     ),

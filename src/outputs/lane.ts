@@ -22,6 +22,8 @@ export interface LaneStats {
 
 /** Most messages in one write. */
 const BATCH = 512;
+/** Most characters that wait in one queue, whatever its capacity: a channel that stays blocked must not take all memory. */
+const MAX_WAITING = 64 << 20;
 
 /** A channel with a queue of its own, so that it waits for nobody and nobody waits for it. */
 export interface Lane {
@@ -37,6 +39,7 @@ export interface Lane {
 
 export function createLane(channel: Channel, options: LaneOptions): Lane {
   let queue: Message[] = [];
+  let characters = 0;
   /** Messages of the write that is pending. */
   let inFlight = 0;
   let pumping: Promise<void> | null = null;
@@ -73,6 +76,7 @@ export function createLane(channel: Channel, options: LaneOptions): Lane {
         options.onError(channel.name, error as Error);
       } finally {
         clearInterval(watchdog);
+        characters -= batch.reduce((sum, { line }) => sum + line.length, 0);
         inFlight = 0;
       }
       settleWaiters();
@@ -83,10 +87,11 @@ export function createLane(channel: Channel, options: LaneOptions): Lane {
   return {
     channel,
     push(message) {
-      if (options.capacity > 0 && waiting() >= options.capacity) {
+      if ((options.capacity > 0 && waiting() >= options.capacity) || characters > MAX_WAITING) {
         dropped++;
         return;
       }
+      characters += message.line.length;
       queue.push(message);
       pumping ??= pump();
     },

@@ -1,0 +1,74 @@
+import type { Channel } from '../outputs/index.ts';
+import { stdoutWriter } from '../outputs/stdout.ts';
+import { PRIORITIES, parsePriority } from '../rules/index.ts';
+import { CommandError, EXIT_USAGE, newCommand, runCommand } from './command.ts';
+import { githubChannel, sarifChannel } from './findings.ts';
+import { addFlags, type FalcoFlags } from './flags.ts';
+import { runSensor } from './runtime.ts';
+import { runInput } from './sensor.ts';
+import { setUp } from './setup.ts';
+
+interface RunFlags extends FalcoFlags {
+  failOn?: string;
+  format: string;
+  record?: string;
+}
+
+/** Exit status with `--fail-on`, when an alert of that priority or worse fired. */
+const EXIT_ALERTS = 3;
+const FORMATS = ['text', 'json', 'sarif', 'github'];
+
+/** `windhover run -- CMD`: runs a command and watches only its process tree. */
+export async function main(args: string[]): Promise<number> {
+  const command = addFlags(
+    newCommand('windhover run', 'Run a command and watch only its process tree.', [
+      ['windhover run -- make test', 'watch a build with the default rules'],
+      [
+        'windhover run --fail-on warning --format github -- npm ci',
+        'fail the job when a rule of warning or worse fires',
+      ],
+      ['windhover run --record build.scap -- make', 'keep the events as well'],
+    ]),
+    true,
+  )
+    .argument('<command...>', 'the command and its arguments, after --')
+    .option('--fail-on <priority>', `exit with ${EXIT_ALERTS} when an alert of this priority or worse fired`)
+    .option('--format <format>', `form of the alerts: ${FORMATS.join(', ')}`, 'text')
+    .option('--record <file>', 'also write the events to a .scap file')
+    .passThroughOptions();
+  return runCommand(command, args, () => run(command.opts<RunFlags>(), command.args));
+}
+
+async function run(flags: RunFlags, argv: readonly string[]): Promise<number> {
+  if (!FORMATS.includes(flags.format)) {
+    throw new CommandError(`Error: Unknown format '${flags.format}'\n  Use ${FORMATS.join(', ')}.`, EXIT_USAGE);
+  }
+  const limit = flags.failOn === undefined ? null : parsePriority(flags.failOn);
+  if (flags.failOn !== undefined && limit === null) {
+    throw new CommandError(`Error: Unknown priority '${flags.failOn}'\n  Use ${PRIORITIES.join(', ')}.`, EXIT_USAGE);
+  }
+  const machine = flags.format === 'sarif' || flags.format === 'github';
+  const options = [
+    ...(flags.option ?? []),
+    'engine.kind=modern_ebpf',
+    ...(flags.format === 'text' ? [] : ['json_output=true']),
+    ...(machine ? ['stdout_output.enabled=false'] : []),
+  ];
+  const input = runInput(flags, setUp({ ...flags, option: options }, true));
+  const channels: Channel[] = [];
+  if (flags.format === 'sarif') channels.push(sarifChannel(stdoutWriter()));
+  if (flags.format === 'github') channels.push(githubChannel(stdoutWriter()));
+  const { snapshot, worst } = await runSensor(
+    { ...input, setup: { ...input.setup, command: argv, record: flags.record ?? null } },
+    {
+      reread: null,
+      verbose: flags.verbose === true,
+      stopAfterSeconds: Number(flags.duration ?? 0),
+      pidfile: null,
+      channels,
+      statistics: 'stderr',
+    },
+  );
+  if (limit !== null && worst !== null && worst <= PRIORITIES.indexOf(limit)) return EXIT_ALERTS;
+  return snapshot.commandStatus ?? 0;
+}

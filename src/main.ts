@@ -1,0 +1,18 @@
+/** The program: argv → command. Each command is loaded only when it is called. */
+import { enableCompileCache } from 'node:module';
+
+enableCompileCache();
+
+/** What comes first on the command line; anything else is the sensor with Falco's flags. */
+const COMMANDS: Readonly<Record<string, () => Promise<{ main(args: string[]): Promise<number> }>>> = {
+  run: () => import('./cli/run.ts'),
+  replay: () => import('./cli/replay.ts'),
+  rules: () => import('./cli/rules.ts'),
+  explain: () => import('./cli/explain.ts'),
+  hub: () => import('./cli/hub.ts'),
+};
+
+const [first = '', ...rest] = process.argv.slice(2);
+const load = Object.hasOwn(COMMANDS, first) ? COMMANDS[first] : undefined;
+const command = load === undefined ? await import('./cli/falco.ts') : await load();
+process.exitCode = await command.main(load === undefined ? process.argv.slice(2) : rest);

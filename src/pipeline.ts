@@ -1,0 +1,214 @@
+/** The hot path, whole: source → state → engine → sinks. Everything that could wait stands elsewhere. */
+import { type AlertOptions, createFormatter } from './alert.ts';
+import type { Config } from './config/index.ts';
+import { createEngine, type Engine } from './engine/index.ts';
+import type { Event } from './event/index.ts';
+import { log } from './log.ts';
+import type { Message } from './outputs/index.ts';
+import { PRIORITIES, type Rule } from './rules/index.ts';
+import { extraFields } from './sensor/append-output.ts';
+import type { Pipeline, PipelineEnd, PipelineHost, PipelineSetup, PipelineSnapshot } from './sensor/contract.ts';
+import { createDropMonitor, type DropAction } from './sensor/drops.ts';
+import { formatInternalAlert, type InternalAlert, type InternalAlertForm } from './sensor/internal-alert.ts';
+import { openRecorder, type Recorder } from './sensor/recorder.ts';
+import { type LoadedRules, loadRuleSet } from './sensor/rule-set.ts';
+import { type OpenSource, openSources } from './sensor/sources.ts';
+import type { RuleCount } from './sensor/statistics.ts';
+
+/** How long a source is waited for at a time: bounds how late a stop, a reload or a time-out is seen. */
+const POLL_MS = 30;
+
+export async function openPipeline(first: PipelineSetup, host: PipelineHost): Promise<Pipeline> {
+  let setup = first;
+  const loaded = await loadRuleSet(setup);
+  const sources = await openSources(setup);
+  const counts = new Map<string, RuleCount & { source: string; tags: readonly string[] }>();
+  let pending: Message[] = [];
+  let end: PipelineEnd | null = null;
+
+  const live = setup.config.engine.kind !== 'replay';
+  const syscalls = sources.find((source) => source.name === 'syscall');
+  const raise = (alert: InternalAlert): void => {
+    pending.push(formatInternalAlert(alert, internalForm(setup)));
+  };
+  const drops = createDropMonitor(dropOptions(setup.config), live, (action, report) => {
+    const message = `Falco internal: syscall event drop. ${report.drops} system calls dropped in last second.`;
+    if (action === 'alert') {
+      raise({
+        rule: 'Falco internal: syscall event drop',
+        priority: 'Debug',
+        message,
+        fields: report.fields,
+        time: now,
+      });
+    }
+    if (action === 'log') log.error(message);
+    if (action === 'exit') {
+      log.critical(message);
+      log.critical('Exiting.');
+      end = { kind: 'drops' };
+    }
+  });
+  /** Time of the current event. */
+  let now = 0n;
+
+  let judges = sources.map((source) => makeJudge(source, loaded, setup));
+
+  function makeJudge(source: OpenSource, rules: LoadedRules, current: PipelineSetup): Judge {
+    const { config } = current;
+    const active = rules.active.filter((rule) => rule.source === source.name);
+    const formatter = createFormatter(alertOptions(current, rules));
+    const recorder = openRecorder(config, source.state);
+    for (const { name, priority, source: origin, tags } of active) {
+      if (!counts.has(name)) {
+        counts.set(name, { rule: name, severity: PRIORITIES.indexOf(priority), count: 0, source: origin, tags });
+      }
+    }
+    const onMatch = (rule: Rule, event: Event): void => {
+      (counts.get(rule.name) as { count: number }).count++;
+      recorder?.matched(rule, event);
+      const line = formatter.line(rule, event, source.state);
+      if (line !== null) pending.push({ line, severity: PRIORITIES.indexOf(rule.priority) });
+    };
+    const engine = createEngine(active, source.state, {
+      matching: config.rule_matching.toLowerCase() === 'all' ? 'all' : 'first',
+      codegen: config.windhover.code_generation,
+      onMatch,
+    });
+    return { engine, recorder };
+  }
+
+  /** Judges one source to its end. */
+  async function drain(source: OpenSource, index: number): Promise<void> {
+    const { state } = source;
+    const watchesDrops = source === syscalls;
+    let firstTime = 0;
+    let idle = 0;
+    let lastTime = 0n;
+
+    const visit = (event: Event): void => {
+      if (end !== null) return;
+      const time = event.tsApprox;
+      if (watchesDrops && drops.due(time)) {
+        now = event.ts;
+        drops.check(time, source.totals());
+      }
+      if (setup.stopAfterNs > 0) {
+        if (firstTime === 0) firstTime = time;
+        if (time - firstTime >= setup.stopAfterNs) {
+          end ??= { kind: 'stopped' };
+          return;
+        }
+      }
+      const judge = judges[index] as Judge;
+      judge.recorder?.event(event);
+      state.apply(event);
+      judge.engine.process(event);
+      if (live) lastTime = event.ts;
+    };
+
+    while (!source.source.ended && end === null) {
+      const delivered = await source.source.next(visit, POLL_MS);
+      if (live && source === syscalls) {
+        idle = delivered === 0 ? idle + 1 : 0;
+        const limit = setup.config.syscall_event_timeouts.max_consecutives;
+        if (idle > limit) {
+          idle = 0;
+          raise(timeoutAlert(limit, lastTime));
+        }
+      }
+      await flush();
+    }
+    source.source.close();
+  }
+
+  async function flush(): Promise<void> {
+    if (pending.length > 0) {
+      const messages = pending;
+      pending = [];
+      host.alerts(messages);
+    }
+    if (host.room !== null) await host.room();
+  }
+
+  return {
+    sources: sources.map((source) => source.name),
+    async run() {
+      await Promise.all(sources.map(drain));
+      await Promise.all(judges.map((judge) => judge.recorder?.close()));
+      await flush();
+      return end ?? { kind: 'ended' };
+    },
+    stop() {
+      end ??= { kind: 'stopped' };
+    },
+    async reload(next) {
+      const rules = await loadRuleSet(next);
+      const made = sources.map((source) => makeJudge(source, rules, next));
+      // Between two events: no source is inside a visitor while this runs.
+      const before = judges;
+      setup = next;
+      judges = made;
+      await Promise.all(before.map((judge) => judge.recorder?.close()));
+    },
+    snapshot: async () => ({
+      sources: sources.map((source) => ({
+        name: source.name,
+        engine: source.engine,
+        judged: source.source.stats().events,
+        ...source.totals(),
+      })),
+      rules: [...counts.values()],
+      state: syscalls === undefined ? null : stateCounters(syscalls),
+      dropSummary: drops.summary(),
+      commandStatus: sources.find((source) => source.commandStatus !== undefined)?.commandStatus?.() ?? null,
+    }),
+  };
+}
+
+interface Judge {
+  readonly engine: Engine;
+  readonly recorder: Recorder | null;
+}
+
+function dropOptions(config: Config): Parameters<typeof createDropMonitor>[0] {
+  const { threshold, actions, rate, max_burst, simulate_drops } = config.syscall_event_drops;
+  return { threshold, actions: actions as DropAction[], rate, maxBurst: max_burst, simulate: simulate_drops };
+}
+
+function alertOptions({ config, hostname }: PipelineSetup, { catalogue }: LoadedRules): AlertOptions {
+  return {
+    ...internalForm({ config, hostname }),
+    withTags: config.json_include_tags_property,
+    base64: config.buffer_format_base64,
+    extraFields: (rule) => extraFields(config, rule),
+    catalogue,
+  };
+}
+
+function internalForm({ config, hostname }: Pick<PipelineSetup, 'config' | 'hostname'>): InternalAlertForm {
+  return {
+    json: config.json_output,
+    iso8601: config.time_format_iso_8601,
+    hostname,
+    withOutput: config.json_include_output_property,
+    withFields: config.json_include_output_fields_property,
+    withMessage: config.json_include_message_property,
+  };
+}
+
+function timeoutAlert(limit: number, last: bigint): InternalAlert {
+  const rule = 'Falco internal: timeouts notification';
+  return {
+    rule,
+    priority: 'Debug',
+    message: `${rule}. ${limit} consecutive timeouts without event.`,
+    fields: { last_event_time: last === 0n ? 'none' : new Date(Number(last / 1_000_000n)).toISOString() },
+    time: BigInt(Date.now()) * 1_000_000n,
+  };
+}
+
+function stateCounters({ state }: OpenSource): PipelineSnapshot['state'] {
+  const { threads, unknownThreads, droppedThreads, purgedThreads } = state.counters;
+  return { threads, fds: 0, unknownThreads, droppedThreads, purgedThreads };
+}

@@ -1,0 +1,71 @@
+/** Opens the event sources that a setup asks for, each with a state of its own. */
+import { loadedPlugins } from '../config/index.ts';
+import { openCapture, type Source } from '../source/index.ts';
+import { State } from '../state/index.ts';
+import type { PipelineSetup } from './contract.ts';
+import type { EventTotals } from './drops.ts';
+
+export interface OpenSource {
+  readonly name: string;
+  /** What Falco calls the way of reading: `modern_bpf`, `savefile`, `nodriver`. */
+  readonly engine: string;
+  readonly source: Source;
+  readonly state: State;
+  totals(): EventTotals;
+  /** Exit status of the watched command, null while it runs; only where there is one. */
+  readonly commandStatus?: () => number | null;
+}
+
+/** A source that cannot be opened, in words for the user. */
+export class SourceError extends Error {
+  override name = 'SourceError';
+}
+
+/** The names of the sources that the configuration provides, whether they are turned on or not. */
+export function providedSources(setup: Pick<PipelineSetup, 'config'>): string[] {
+  const plugins = loadedPlugins(setup.config).flatMap((plugin) => (plugin.source === null ? [] : [plugin.source.name]));
+  return ['syscall', ...plugins];
+}
+
+/** Those of them that are on; throws {@link SourceError} when the flags contradict each other or leave none. */
+export function enabledSources(setup: Pick<PipelineSetup, 'config' | 'enabledSources' | 'disabledSources'>): string[] {
+  const provided = providedSources(setup);
+  const { enabledSources: enabled, disabledSources: disabled } = setup;
+  if (enabled.length > 0 && disabled.length > 0) {
+    throw new SourceError('You can not mix --enable-source and --disable-source');
+  }
+  const unknown = [...enabled, ...disabled].find((name) => !provided.includes(name));
+  if (unknown !== undefined) throw new SourceError(`Attempted to enable or disable unknown event source: ${unknown}`);
+  const on = enabled.length > 0 ? [...enabled] : provided.filter((name) => !disabled.includes(name));
+  if (on.length === 0) throw new SourceError('Must enable at least one event source');
+  return on;
+}
+
+export async function openSources(setup: PipelineSetup): Promise<OpenSource[]> {
+  const { config } = setup;
+  const { kind } = config.engine;
+  if (kind === 'replay') return [await openReplay(setup)];
+  throw new SourceError(`engine.kind '${kind}' has no source: ${enabledSources(setup).join(', ')}`);
+}
+
+function newState({ config }: PipelineSetup): State {
+  return new State({
+    threadTableSize: config.falco_libs.thread_table_size,
+    threadTimeoutSeconds: config.falco_libs.thread_table_auto_purging_thread_timeout_s,
+  });
+}
+
+async function openReplay(setup: PipelineSetup): Promise<OpenSource> {
+  const path = setup.config.engine.replay.capture_file;
+  const state = newState(setup);
+  const source = await openCapture(path, state.sink).catch((error: NodeJS.ErrnoException) => {
+    throw new SourceError(`Could not open the capture file ${path}: ${error.code ?? error.message}`);
+  });
+  return {
+    name: 'syscall',
+    engine: 'savefile',
+    source,
+    state,
+    totals: () => ({ events: 0, drops: 0, byReason: {} }),
+  };
+}
