@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { PRIORITIES } from '../rules/ruleset.ts';
+import { PRIORITIES } from '../rules/index.ts';
 import { elementTexts, type Json, memberText, parseLossless } from './json.ts';
 
 /** An alert as it stands in JSON (Falco's `json_output`), read. */

@@ -1,197 +1,118 @@
-import { RE2JS } from 're2js';
-import { fromByteString } from '../bytes.ts';
-import type { Check, Operand } from '../rules/ast.ts';
+import { toByteString } from '../bytes.ts';
+import {
+  type Check,
+  compileMatcher,
+  evaluateOperand,
+  type FieldRef,
+  type FieldType,
+  literalsOf,
+  type Matcher,
+  type Operand,
+  parseAddress,
+  parseConstant,
+  parseNetwork,
+  type Value,
+} from '../rules/index.ts';
 import { textOf } from './alert.ts';
 import type { Json } from './json.ts';
 
 /**
- * One comparison on what an alert's JSON holds. The rules' interpreter works on typed fields of live events; in a
- * stored alert a field is whatever its text says, so numbers compare as numbers where both sides are, addresses
- * match networks, and everything else is text. A field without value makes every comparison false, as in rules.
+ * One comparison on what an alert's JSON holds, with the operators of the rules. There a field has a type; in a
+ * stored alert it is what its value looks like: a number compares as a number, an address with networks, a list by
+ * its items, and the rest as text. A field without value makes every comparison false, as in rules.
  */
 export type Lookup = (field: string, argument: string | null) => Json | undefined;
 
 export function evaluateCheck(check: Check, get: Lookup): boolean {
-  const left = operandValues(check.left, get);
-  if (check.operator === 'exists') return left.length > 0;
-  if (left.length === 0 || check.right === null) return false;
-  const right = rightValues(check, get);
-  if (check.operator === 'intersects') return left.some((value) => right.some((other) => same(value, other)));
-  if (check.operator === 'in') return left.every((value) => right.some((other) => same(value, other)));
-  const test = TESTS[check.operator];
-  if (check.operator === '!=') return left.every((value) => right.every((other) => !same(value, other)));
-  // A list-valued field (tags) satisfies a comparison when one of its values does.
-  if (check.modifier === 'allof') return right.every((other) => left.some((value) => test(value, other)));
-  return left.some((value) => right.some((other) => test(value, other)));
+  const read = (field: FieldRef): Value | null => asValue(get(field.name, field.argument));
+  const left = evaluate(check.left, read);
+  if (left === null) return false;
+  const { right } = check;
+  if (check.operator === 'exists' || right === null) return true;
+  if (right.kind === 'operand') {
+    const other = evaluate(right.operand, read);
+    if (other === null) return false;
+    const type = typeFor(left, []);
+    const texts = (Array.isArray(other) ? other : [other]).map(String);
+    return compile(check, type, Array.isArray(left), texts)?.(convert(type, left)) ?? false;
+  }
+  const texts = literalsOf(right).map(({ text }) => text);
+  const type = typeFor(left, texts, check);
+  return matcher(check, type, Array.isArray(left), texts)?.(convert(type, left)) ?? false;
 }
 
-type Scalar = string | number | bigint | boolean;
-
-function operandValues(operand: Operand, get: Lookup): Scalar[] {
-  switch (operand.kind) {
-    case 'field':
-      return scalars(get(operand.name, operand.argument));
-    case 'literal':
-      return [fromByteString(operand.text)];
-    case 'list':
-      return operand.items.flatMap((item) => operandValues(item, get));
-    case 'call': {
-      const values = operand.args.flatMap((argument) => operandValues(argument, get));
-      return call(operand.name, values);
-    }
+/** A transformer on values of another kind than it takes has no value. */
+function evaluate(operand: Operand, read: (field: FieldRef) => Value | null): Value | null {
+  if (operand.kind !== 'call') return evaluateOperand(operand, read);
+  try {
+    return evaluateOperand(operand, (field) => {
+      const value = read(field);
+      return value === null || Array.isArray(value) ? value : String(value);
+    });
+  } catch {
+    return null;
   }
 }
 
-function call(name: string, values: Scalar[]): Scalar[] {
-  switch (name) {
-    case 'tolower':
-      return values.map((value) => String(value).toLowerCase());
-    case 'toupper':
-      return values.map((value) => String(value).toUpperCase());
-    case 'basename':
-      return values.map((value) => String(value).replace(/^.*\//, ''));
-    case 'b64':
-      return values.map((value) => Buffer.from(String(value), 'base64').toString());
-    case 'len':
-      return values.length === 0 ? [] : [values.length > 1 ? values.length : Buffer.byteLength(String(values[0]))];
-    case 'concat':
-      return values.length === 0 ? [] : [values.join('')];
-    case 'join':
-      return values.length === 0 ? [] : [values.slice(1).join(String(values[0]))];
-    default:
-      return [];
+function asValue(value: Json | undefined): Value | null {
+  if (value === undefined || value === null) return null;
+  if (Array.isArray(value)) {
+    const items = (value as readonly Json[]).flatMap((item) => asValue(item) ?? []);
+    return items.length === 0 ? null : items;
+  }
+  if (typeof value === 'object') return toByteString(JSON.stringify(value));
+  if (typeof value === 'string') return textOf(value) === '' ? null : toByteString(value);
+  return value as number | bigint | boolean;
+}
+
+const INTEGER = /^[+-]?\d+$/;
+const ORDERED = new Set(['<', '<=', '>', '>=']);
+
+/** The type that a comparison is made in. */
+function typeFor(left: Value, texts: readonly string[], check?: Check): FieldType {
+  const [sample] = Array.isArray(left) ? (left as readonly Value[]) : [left];
+  const integers = texts.every((text) => INTEGER.test(text) || /^0[xX][\da-fA-F]+$/.test(text));
+  if (typeof sample === 'number' && !Number.isInteger(sample)) return 'DOUBLE';
+  if (typeof sample === 'number' || typeof sample === 'bigint') return integers ? 'INT64' : 'CHARBUF';
+  if (typeof sample !== 'string') return 'CHARBUF';
+  if (check !== undefined && ORDERED.has(check.operator) && integers && INTEGER.test(sample)) return 'INT64';
+  const networks =
+    texts.length > 0 && texts.some((text) => text.includes('/')) && texts.every((text) => parseNetwork(text));
+  return networks && parseAddress(sample) !== null ? 'IPNET' : 'CHARBUF';
+}
+
+/** A value in that type. */
+function convert(type: FieldType, value: Value): Value {
+  if (Array.isArray(value)) return value.map((item) => convert(type, item));
+  if (type === 'CHARBUF') return String(value);
+  if (type === 'IPNET') return parseAddress(String(value)) ?? '';
+  if (type === 'INT64' && typeof value === 'string') {
+    const integer = BigInt(value);
+    return integer >= BigInt(Number.MIN_SAFE_INTEGER) && integer <= BigInt(Number.MAX_SAFE_INTEGER)
+      ? Number(integer)
+      : integer;
+  }
+  return value;
+}
+
+function compile(check: Check, type: FieldType, isList: boolean, texts: readonly string[]): Matcher | null {
+  try {
+    const constants = texts.map((text) => parseConstant(type, text));
+    return compileMatcher(check.operator, check.modifier, { type, isList }, constants);
+  } catch {
+    // A constant that is none of the type (a pattern that is no pattern) matches nothing.
+    return null;
   }
 }
 
-function scalars(value: Json | undefined): Scalar[] {
-  if (value === undefined || value === null) return [];
-  if (Array.isArray(value)) return (value as readonly Json[]).flatMap(scalars);
-  if (typeof value === 'object') return [JSON.stringify(value)];
-  return textOf(value) === '' ? [] : [value as Scalar];
+const matchers = new WeakMap<Check, Map<string, Matcher | null>>();
+
+/** The comparison with constants, made ready once for each type. */
+function matcher(check: Check, type: FieldType, isList: boolean, texts: readonly string[]): Matcher | null {
+  let known = matchers.get(check);
+  if (known === undefined) matchers.set(check, (known = new Map()));
+  const key = `${type} ${isList}`;
+  let made = known.get(key);
+  if (made === undefined) known.set(key, (made = compile(check, type, isList, texts)));
+  return made;
 }
-
-function rightValues(check: Check, get: Lookup): Scalar[] {
-  const right = check.right;
-  switch (right?.kind) {
-    case 'value':
-      return [fromByteString(right.value.text)];
-    case 'values':
-      return right.values.map((value) => fromByteString(value.text));
-    case 'operand':
-      return operandValues(right.operand, get);
-    default:
-      return [];
-  }
-}
-
-const NUMBER = /^[+-]?\d+(\.\d+)?$/;
-
-/** Below, at or above: of two numbers (exact for long integers), else null. */
-function order(a: Scalar, b: Scalar): number | null {
-  const [left, right] = [String(a), String(b)];
-  if (!NUMBER.test(left) || !NUMBER.test(right)) return null;
-  if (left.includes('.') || right.includes('.')) return Math.sign(Number(left) - Number(right));
-  const [x, y] = [BigInt(left), BigInt(right)];
-  return x < y ? -1 : x > y ? 1 : 0;
-}
-
-function same(a: Scalar, b: Scalar): boolean {
-  if (String(a) === String(b) || order(a, b) === 0) return true;
-  return typeof b === 'string' && b.includes('/') && inNetwork(String(a), b);
-}
-
-/** An IPv4 or IPv6 address as bits; null when the text is none. */
-function address(text: string): { bits: bigint; width: number } | null {
-  if (/^\d+\.\d+\.\d+\.\d+$/.test(text)) {
-    const parts = text.split('.').map(Number);
-    if (parts.some((part) => part > 255)) return null;
-    return { bits: parts.reduce((bits, part) => (bits << 8n) | BigInt(part), 0n), width: 32 };
-  }
-  if (!/^[\da-f:]+$/i.test(text) || !text.includes(':')) return null;
-  const [head = '', tail] = text.split('::');
-  const front = head === '' ? [] : head.split(':');
-  const back = tail === undefined || tail === '' ? [] : tail.split(':');
-  const missing = 8 - front.length - back.length;
-  if (missing < 0 || (tail === undefined && missing !== 0)) return null;
-  const groups = [...front, ...Array<string>(missing).fill('0'), ...back];
-  return { bits: groups.reduce((bits, group) => (bits << 16n) | BigInt(`0x${group || '0'}`), 0n), width: 128 };
-}
-
-function inNetwork(text: string, network: string): boolean {
-  const [base = '', length = ''] = network.split('/');
-  const [a, b] = [address(text), address(base)];
-  if (a === null || b === null || a.width !== b.width || !/^\d+$/.test(length) || Number(length) > a.width)
-    return false;
-  const shift = BigInt(a.width - Number(length));
-  return a.bits >> shift === b.bits >> shift;
-}
-
-/** A glob as RE2 text: `*`, `?` and `[…]` as in fnmatch without flags. */
-function globToRegex(glob: string): string {
-  let out = '';
-  for (let i = 0; i < glob.length; i++) {
-    const c = glob[i] as string;
-    if (c === '*') out += '(?s:.*)';
-    else if (c === '?') out += '(?s:.)';
-    else if (c === '[' && glob.indexOf(']', i + 2) > 0) {
-      const end = glob.indexOf(']', i + 2);
-      out += `[${glob
-        .slice(i + 1, end)
-        .replace(/^!/, '^')
-        .replaceAll('\\', '\\\\')}]`;
-      i = end;
-    } else {
-      const literal = c === '\\' && i + 1 < glob.length ? (glob[++i] as string) : c;
-      out += RE2JS.quote(literal);
-    }
-  }
-  return out;
-}
-
-const compiled = new Map<string, RE2JS | null>();
-/** Whole-text match in linear time, whatever the pattern; false for a pattern that is none. */
-function matches(pattern: string, text: string): boolean {
-  let regex = compiled.get(pattern);
-  if (regex === undefined) {
-    try {
-      regex = RE2JS.compile(pattern, RE2JS.MULTILINE);
-    } catch {
-      regex = null;
-    }
-    if (compiled.size > 200) compiled.clear();
-    compiled.set(pattern, regex);
-  }
-  return regex?.testExact(text) ?? false;
-}
-
-type Test = (value: Scalar, other: Scalar) => boolean;
-const text =
-  (test: (value: string, other: string) => boolean): Test =>
-  (value, other) =>
-    test(String(value), String(other));
-const ordered =
-  (accepts: (order: number) => boolean): Test =>
-  (value, other) => {
-    const result = order(value, other);
-    return result !== null && accepts(result);
-  };
-const hex = (value: string) => Buffer.from(value).toString('hex');
-
-const TESTS: Record<string, Test> = {
-  '=': same,
-  '==': same,
-  '<': ordered((o) => o < 0),
-  '<=': ordered((o) => o <= 0),
-  '>': ordered((o) => o > 0),
-  '>=': ordered((o) => o >= 0),
-  contains: text((value, other) => value.includes(other)),
-  icontains: text((value, other) => value.toLowerCase().includes(other.toLowerCase())),
-  bcontains: text((value, other) => hex(value).includes(other.toLowerCase())),
-  startswith: text((value, other) => value.startsWith(other)),
-  bstartswith: text((value, other) => hex(value).startsWith(other.toLowerCase())),
-  endswith: text((value, other) => value.endsWith(other)),
-  glob: text((value, other) => matches(globToRegex(other), value)),
-  iglob: text((value, other) => matches(globToRegex(other.toLowerCase()), value.toLowerCase())),
-  regex: text((value, other) => matches(other, value)),
-  pmatch: text((value, other) => value === other || value.startsWith(other.endsWith('/') ? other : `${other}/`)),
-};

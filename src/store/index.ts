@@ -9,6 +9,7 @@ export {
   textOf,
   uidOf,
 } from './alert.ts';
+export { evaluateCheck } from './evaluate.ts';
 export { type Json, memberText, parseLossless } from './json.ts';
 export { openPostgres } from './postgres.ts';
 export { compile, parseQuery, type Query, QueryError, SHORT_NAMES } from './query.ts';

@@ -1,7 +1,6 @@
 import { fromByteString } from '../bytes.ts';
-import type { Check, Expr, FieldRef, Operand } from '../rules/ast.ts';
-import { parseCondition } from '../rules/parse.ts';
-import { PRIORITIES } from '../rules/ruleset.ts';
+import type { Check, Expr, FieldRef, Operand } from '../rules/index.ts';
+import { PRIORITIES, parseCondition } from '../rules/index.ts';
 import { type Alert, messageOf, textOf } from './alert.ts';
 import { evaluateCheck } from './evaluate.ts';
 import type { Json } from './json.ts';

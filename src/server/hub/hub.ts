@@ -6,10 +6,12 @@ import { createAccess } from './access.ts';
 import { alertRoutes, rowsOf, spliced } from './alerts.ts';
 import { createCaptures } from './captures.ts';
 import { compatRoutes } from './compat.ts';
+import { exceptionRoutes } from './exceptions.ts';
 import { healthRoutes } from './health.ts';
 import { createOidc, type OidcSettings } from './oidc.ts';
 import { createPages, SECURITY_HEADERS, UI_DIRECTORY } from './page.ts';
 import { type Call, type Caller, mayUse, problem, Refusal, type Route } from './route.ts';
+import { createRuleBook } from './rules.ts';
 import { accountRoutes, readRetention, sessionRoutes, storeRoutes } from './settings.ts';
 
 export interface HubOptions {
@@ -19,6 +21,8 @@ export interface HubOptions {
   /** Where users reach the hub; https makes cookies secure. */
   readonly publicUrl?: string | undefined;
   readonly oidc?: Omit<OidcSettings, 'publicUrl'> | undefined;
+  /** Rule files that alerts are explained with and exceptions are tried against. */
+  readonly ruleFiles?: readonly string[] | undefined;
   readonly uiDirectory?: string | undefined;
   /** What goes wrong inside. */
   readonly log?: ((message: string) => void) | undefined;
@@ -51,6 +55,7 @@ export function createHub(options: HubOptions): Hub {
       ? null
       : createOidc({ ...options.oidc, publicUrl: options.publicUrl }, options.fetch);
   const captures = createCaptures(store, directory);
+  const book = createRuleBook(store, options.ruleFiles ?? [], log);
 
   let retaining: Promise<unknown> | null = null;
   const retain = (): void => {
@@ -137,6 +142,8 @@ export function createHub(options: HubOptions): Hub {
     ...alertRoutes(store),
     ...detailRoutes,
     ...captures.routes,
+    ...book.routes,
+    ...exceptionRoutes(store, book),
     ...healthRoutes(store, started),
     ...accountRoutes(store, access),
     ...storeRoutes(store, directory, retain),

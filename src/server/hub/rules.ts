@@ -1,0 +1,409 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { fromByteString } from '../../bytes.ts';
+import { FIELDS, fieldCatalogue } from '../../fields/index.ts';
+import {
+  type Expr,
+  type LoadResult,
+  loadRules,
+  type Operand,
+  print,
+  type Rule,
+  type RulesFile,
+} from '../../rules/index.ts';
+import { type Alert, evaluateCheck, type Json, type Store, textOf } from '../../store/index.ts';
+import type {
+  Backtest,
+  ExplainNode,
+  Explanation,
+  FieldInfo,
+  RuleCheck,
+  RuleFile,
+  RuleProblem,
+  RuleRow,
+} from '../api.ts';
+import { essence, filterOf } from './alerts.ts';
+import { attackMatrix } from './attack.ts';
+import { type Call, Refusal, type Route } from './route.ts';
+
+/** The rules that the hub knows: the files that it was started with, and those saved in its editor. */
+export interface RuleBook {
+  /** All rules by name, from what loads; an alert's rule may be unknown. */
+  rules(): Promise<ReadonlyMap<string, Rule>>;
+  files(): Promise<readonly RuleFile[]>;
+  /** Loads all files with this one added or in the place of its namesake. */
+  loadWith(name: string, text: string): Promise<LoadResult>;
+  readonly routes: Route[];
+}
+
+const DAY = 86_400_000_000;
+/** Alerts of a rule that a back-test reads, the latest first. */
+const BACKTESTED = 5000;
+
+const catalogue = fieldCatalogue();
+
+function load(files: readonly RulesFile[]): LoadResult {
+  return loadRules(files, catalogue);
+}
+
+/** What is wrong in the file of that name. */
+export function problemsOf(result: LoadResult, name: string): RuleProblem[] {
+  const file = result.files.findLast((one) => one.name === name);
+  return (file?.diagnostics ?? []).map(({ severity, code, message, place }) => ({
+    severity,
+    code,
+    message: fromByteString(message),
+    line: place.line,
+    column: place.column,
+  }));
+}
+
+/** A condition's truth on a stored alert; null where the alert does not hold a field that decides it. */
+export function judge(expr: Expr, alert: Alert): boolean | null {
+  switch (expr.kind) {
+    case 'and':
+    case 'or': {
+      const absorbing = expr.kind === 'or';
+      let open = false;
+      for (const child of expr.children) {
+        const result = judge(child, alert);
+        if (result === absorbing) return absorbing;
+        if (result === null) open = true;
+      }
+      return open ? null : !absorbing;
+    }
+    case 'not': {
+      const result = judge(expr.child, alert);
+      return result === null ? null : !result;
+    }
+    case 'constant':
+      return expr.value;
+    case 'macro':
+      return null;
+    case 'check': {
+      const names = [expr.left, ...(expr.right?.kind === 'operand' ? [expr.right.operand] : [])].flatMap(fieldNames);
+      if (names.some((name) => fieldOf(alert, name) === undefined)) return null;
+      return evaluateCheck(expr, (name, argument) => fieldOf(alert, argument === null ? name : `${name}[${argument}]`));
+    }
+  }
+}
+
+/** A field's value: undefined when the alert does not hold it, null when it holds that there is none. */
+function fieldOf(alert: Alert, name: string): Json | undefined {
+  if (!Object.hasOwn(alert.fields, name)) return undefined;
+  return textOf(alert.fields[name]) === '' ? null : alert.fields[name];
+}
+
+function fieldNames(operand: Operand): string[] {
+  switch (operand.kind) {
+    case 'field':
+      return [operand.argument === null ? operand.name : `${operand.name}[${operand.argument}]`];
+    case 'call':
+      return operand.args.flatMap(fieldNames);
+    case 'list':
+      return operand.items.flatMap(fieldNames);
+    default:
+      return [];
+  }
+}
+
+/** The condition as a tree, each term with what the alert says of it. */
+export function explain(expr: Expr, alert: Alert): ExplainNode {
+  const macro = 'macro' in expr ? (expr.macro ?? null) : null;
+  const result = judge(expr, alert);
+  switch (expr.kind) {
+    case 'and':
+    case 'or':
+      return {
+        kind: expr.kind,
+        text: '',
+        result,
+        macro,
+        value: null,
+        children: expr.children.map((child) => explain(child, alert)),
+      };
+    case 'not':
+      return { kind: 'not', text: '', result, macro, value: null, children: [explain(expr.child, alert)] };
+    default: {
+      const names = expr.kind === 'check' ? fieldNames(expr.left) : [];
+      const value = names.length === 0 ? undefined : fieldOf(alert, names[0] as string);
+      return {
+        kind: 'term',
+        text: fromByteString(print(expr)),
+        result,
+        macro,
+        value: value === undefined ? null : value === null ? '<NA>' : textOf(value),
+        children: [],
+      };
+    }
+  }
+}
+
+export function createRuleBook(store: Store, paths: readonly string[], log: (message: string) => void): RuleBook {
+  let known: Promise<LoadResult> | null = null;
+  let lastGood: ReadonlyMap<string, Rule> = new Map();
+
+  async function files(): Promise<RuleFile[]> {
+    const given = paths.flatMap((path): RuleFile[] => {
+      try {
+        return [
+          { name: path.replace(/^.*\//, ''), text: readFileSync(path, 'utf8'), saved: false, time: null, who: null },
+        ];
+      } catch (error) {
+        log(`cannot read ${path}: ${(error as Error).message}`);
+        return [];
+      }
+    });
+    const saved = (await store.sql.all('SELECT name, text, who, time FROM rule_files ORDER BY name')).map(
+      (row): RuleFile => ({
+        name: row.name as string,
+        text: row.text as string,
+        saved: true,
+        time: (row.time as number) / 1000,
+        who: row.who as string,
+      }),
+    );
+    // A saved file stands in the place of its namesake; the others come after what they override.
+    const names = new Set(saved.map((file) => file.name));
+    return [...given.filter((file) => !names.has(file.name)), ...saved];
+  }
+
+  const withFile = (list: readonly RuleFile[], name: string, text: string): RulesFile[] => {
+    const at = list.findIndex((file) => file.name === name);
+    const all: RulesFile[] = list.map((file) => ({ name: file.name, text: file.text }));
+    if (at < 0) all.push({ name, text });
+    else all[at] = { name, text };
+    return all;
+  };
+
+  async function loaded(): Promise<LoadResult> {
+    known ??= files().then((list) => load(list));
+    return known;
+  }
+
+  async function rules(): Promise<ReadonlyMap<string, Rule>> {
+    const { ruleSet } = await loaded();
+    // Files that do not load leave the hub with the rules that it had.
+    if (ruleSet !== null) lastGood = new Map(ruleSet.rules.map((rule) => [fromByteString(rule.name), rule]));
+    return lastGood;
+  }
+
+  async function hits(from: number): Promise<Map<string, { n: number; last: number; groups: Set<number> }>> {
+    const counts = await store.count({ from, to: Date.now() * 1000 + 60_000_000 }, 60);
+    const out = new Map<string, { n: number; last: number; groups: Set<number> }>();
+    for (const { series, n } of counts.rows) {
+      const entry = out.get(series.rule) ?? { n: 0, last: 0, groups: new Set<number>() };
+      entry.n += n;
+      entry.last = Math.max(entry.last, store.group(series.group)?.lastSeen ?? 0);
+      entry.groups.add(series.group);
+      out.set(series.rule, entry);
+    }
+    return out;
+  }
+
+  /** Costs that sensors report as `rules: {name: nanoseconds}`. */
+  async function costs(): Promise<Map<string, number>> {
+    const out = new Map<string, number>();
+    for (const row of await store.sql.all("SELECT body FROM reports WHERE kind='sensor'")) {
+      const { rules: said } = JSON.parse(row.body as string) as { rules?: Record<string, unknown> };
+      for (const [name, cost] of Object.entries(said ?? {})) if (typeof cost === 'number') out.set(name, cost);
+    }
+    return out;
+  }
+
+  async function list(call: Call): Promise<{ rules: RuleRow[]; files: RuleFile[] }> {
+    const byName = await rules();
+    const fired = await hits(filterOf(call, 7).from);
+    const cost = await costs();
+    const rows: RuleRow[] = [...byName].map(([name, rule]) => ({
+      name,
+      description: fromByteString(rule.description),
+      priority: rule.priority,
+      source: rule.source,
+      tags: rule.tags.map(fromByteString),
+      enabled: rule.enabled,
+      file: rule.file,
+      line: rule.line,
+      hits: fired.get(name)?.n ?? 0,
+      groups: fired.get(name)?.groups.size ?? 0,
+      lastFired: fired.has(name) ? (fired.get(name)?.last ?? 0) / 1000 : null,
+      cost: cost.get(name) ?? null,
+    }));
+    for (const [name, entry] of fired) {
+      if (byName.has(name)) continue;
+      const group = store.group([...entry.groups][0] as number);
+      rows.push({
+        name,
+        description: '',
+        priority: null,
+        source: group?.source ?? '',
+        tags: store.seriesOf(group?.id ?? 0)[0]?.tags ?? [],
+        enabled: true,
+        file: '',
+        line: 0,
+        hits: entry.n,
+        groups: entry.groups.size,
+        lastFired: entry.last / 1000,
+        cost: cost.get(name) ?? null,
+      });
+    }
+    return { rules: rows.sort((a, b) => b.hits - a.hits || a.name.localeCompare(b.name)), files: await files() };
+  }
+
+  async function backtest(name: string, text: string, days: number): Promise<Backtest> {
+    const result = load(withFile(await files(), name, text));
+    if (result.ruleSet === null) throw new Refusal(400, 'the rules do not load; see the problems');
+    const before = await rules();
+    const to = Date.now() * 1000 + 60_000_000;
+    const out: Backtest['rules'][number][] = [];
+    for (const rule of result.ruleSet.rules) {
+      const ruleName = fromByteString(rule.name);
+      const old = before.get(ruleName);
+      if (rule.file !== name && old !== undefined && old.conditionText === rule.conditionText) continue;
+      const groups = new Set([...store.groups()].filter((group) => group.rule === ruleName).map((group) => group.id));
+      const tally = { unchanged: 0, gone: 0, unknown: 0 };
+      const examples: { id: number; what: string }[] = [];
+      let left = BACKTESTED;
+      for (const group of groups) {
+        let before: { time: number; id: number } | undefined;
+        do {
+          const page = await store.alerts({ from: to - days * DAY, to, group }, 500, before);
+          for (const one of page.alerts) {
+            const truth = rule.enabled ? judge(rule.condition, one.alert) : false;
+            if (truth === true) tally.unchanged++;
+            else if (truth === null) tally.unknown++;
+            else {
+              tally.gone++;
+              if (examples.length < 5) examples.push({ id: one.id, what: essence(one.text).what });
+            }
+          }
+          left -= page.alerts.length;
+          before = page.next ?? undefined;
+        } while (before !== undefined && left > 0);
+      }
+      out.push({ rule: ruleName, ...tally, added: 0, examples });
+    }
+    return { days, rules: out, captures: 0 };
+  }
+
+  const textSchema = z.string().max(4 * 1024 * 1024);
+  const nameSchema = z.string().regex(/^[\w.-]{1,100}\.ya?ml$/);
+
+  return {
+    rules,
+    files,
+    loadWith: async (name, text) => load(withFile(await files(), name, text)),
+    routes: [
+      { method: 'GET', path: '/api/rules', access: 'viewer', handle: list },
+      {
+        method: 'GET',
+        path: '/api/rules/fields',
+        access: 'viewer',
+        handle: async (): Promise<FieldInfo[]> =>
+          FIELDS.filter((field) => !field.hidden && !field.deprecated).map((field) => ({
+            name: field.name + (field.argument === 'required' ? '[' : ''),
+            type: field.type,
+            description: field.description,
+          })),
+      },
+      {
+        method: 'POST',
+        path: '/api/rules/check',
+        access: 'analyst',
+        handle: async (call): Promise<RuleCheck> => {
+          const { name, text } = await call.body(z.strictObject({ name: nameSchema, text: textSchema }));
+          const result = load(withFile(await files(), name, text));
+          return { problems: problemsOf(result, name), rules: result.ruleSet?.rules.length ?? 0 };
+        },
+      },
+      {
+        method: 'POST',
+        path: '/api/rules/backtest',
+        access: 'analyst',
+        handle: async (call) => {
+          const { name, text, days } = await call.body(
+            z.strictObject({ name: nameSchema, text: textSchema, days: z.number().positive().max(365) }),
+          );
+          return backtest(name, text, days);
+        },
+      },
+      {
+        method: 'PUT',
+        path: '/api/rules/files/:name',
+        access: 'analyst',
+        handle: async (call): Promise<RuleCheck> => {
+          const { text } = await call.body(z.strictObject({ text: textSchema }));
+          const parsed = nameSchema.safeParse(call.param('name'));
+          if (!parsed.success) throw new Refusal(400, 'the name of a rule file ends in .yaml');
+          const name = parsed.data;
+          const result = load(withFile(await files(), name, text));
+          if (result.ruleSet === null) throw new Refusal(400, 'the rules do not load; see the problems');
+          await store.write((writer) =>
+            writer.run(
+              `INSERT INTO rule_files(name, text, who, time) VALUES(?,?,?,?)
+               ON CONFLICT(name) DO UPDATE SET text=excluded.text, who=excluded.who, time=excluded.time`,
+              name,
+              text,
+              call.caller.name,
+              Date.now() * 1000,
+            ),
+          );
+          await store.record(call.caller.name, 'save rules', null, name);
+          known = null;
+          return { problems: problemsOf(result, name), rules: result.ruleSet.rules.length };
+        },
+      },
+      {
+        method: 'DELETE',
+        path: '/api/rules/files/:name',
+        access: 'analyst',
+        handle: async (call) => {
+          const name = call.param('name');
+          const removed = await store.write((writer) => writer.run('DELETE FROM rule_files WHERE name=?', name));
+          if (removed === 0) throw new Refusal(404, `there is no saved file ${name}`);
+          await store.record(call.caller.name, 'remove rules', null, name);
+          known = null;
+          return null;
+        },
+      },
+      {
+        method: 'GET',
+        path: '/api/attack',
+        access: 'viewer',
+        handle: async (call) => {
+          const fired = await hits(filterOf(call, 7).from);
+          const list: { name: string; tags: readonly string[] }[] = [...(await rules())].map(([name, rule]) => ({
+            name,
+            tags: rule.tags.map(fromByteString),
+          }));
+          const names = new Set(list.map((rule) => rule.name));
+          for (const [name, entry] of fired) {
+            if (names.has(name)) continue;
+            list.push({ name, tags: store.seriesOf([...entry.groups][0] as number)[0]?.tags ?? [] });
+          }
+          return attackMatrix(list, new Map([...fired].map(([name, entry]) => [name, entry.n])));
+        },
+      },
+      {
+        method: 'GET',
+        path: '/api/alerts/:id/explanation',
+        access: 'viewer',
+        handle: async (call): Promise<Explanation> => {
+          const one = await store.alert(call.id());
+          if (one === null) throw new Refusal(404, `there is no alert ${call.id()}`);
+          const rule = (await rules()).get(one.alert.rule);
+          if (rule === undefined) return { rule: null, tree: null };
+          return {
+            rule: {
+              name: one.alert.rule,
+              description: fromByteString(rule.description),
+              condition: fromByteString(rule.conditionText),
+              file: rule.file,
+            },
+            tree: explain(rule.condition, one.alert),
+          };
+        },
+      },
+    ],
+  };
+}
