@@ -1,0 +1,138 @@
+/*
+ * What the loader sets and what the programs share.
+ */
+#pragma once
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* -- configuration: frozen before the programs are loaded, so that branches not wanted cost nothing --- */
+
+enum scope { SCOPE_ALL, SCOPE_CGROUP, SCOPE_TREE };
+
+/* Which processes are watched (enum scope). */
+const volatile u32 c_scope = SCOPE_TREE;
+/* SCOPE_CGROUP: id (inode of the directory) of the control group; its descendants are in scope too. */
+const volatile u64 c_cgroup = 0;
+/* SCOPE_CGROUP: the hierarchy it is in. */
+enum hierarchy { HIERARCHY_CPUSET, HIERARCHY_CPU, HIERARCHY_CPUACCT, HIERARCHY_IO, HIERARCHY_MEMORY, HIERARCHY_UNIFIED = 0xffffffff };
+const volatile u32 c_cgroup_hierarchy = HIERARCHY_UNIFIED;
+/* Nanoseconds to add to the boot clock for time since the epoch. */
+const volatile u64 c_epoch = 0;
+/* How many bytes of a read or written buffer are kept (below 4096). */
+const volatile u32 c_snaplen = 80;
+/* Kernel addresses (the identity of unix sockets) are combined with this before they leave the kernel. */
+const volatile u64 c_pointer_key = 0;
+
+/* -- maps -------------------------------------------------------------------------------------------- */
+
+/* max_entries (bytes, power of two) is set by the loader. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 32 << 20);
+} ring SEC(".maps");
+
+/* How a system call is handled; type 0 = not selected. */
+struct entry {
+	u16 type;	 /* the event code */
+	u8 program;	 /* index into `programs` */
+	u8 class;	 /* drop class */
+	u16 id;		 /* GENERIC_X: the ID parameter */
+	u16 nparams;	 /* how many parameters the table gives the event */
+};
+
+/* By number: `native` in the machine's own numbering (x32 keeps its numbers above 511), `compat` in the i386 one. */
+struct syscall {
+	struct entry native, compat;
+};
+
+#define SYSCALLS 1024
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SYSCALLS);
+	__type(key, u32);
+	__type(value, struct syscall);
+} syscalls SEC(".maps");
+
+/* socketcall(2) of i386, by its first argument. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 32);
+	__type(key, u32);
+	__type(value, struct entry);
+} socketcalls SEC(".maps");
+
+/* Selection of what is no system call: indexed by enum other. */
+enum other { OTHER_FORK, OTHER_EXEC, OTHER_EXIT, OTHER_URING, OTHERS };
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, OTHERS);
+	__type(key, u32);
+	__type(value, struct entry);
+} others SEC(".maps");
+
+/* Processes (tgid) in scope. ARMED ones enter at their next exec, so that a launcher leaves no trace. */
+enum { SCOPE_ARMED = 1, SCOPE_ACTIVE = 2 };
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__type(key, u32);
+	__type(value, u32);
+} scope SEC(".maps");
+
+/* One program for each family of events, called by the one attached to sys_exit. */
+enum program { P_NUMBERS, P_OPEN, P_PATHS, P_SOCKET, P_DATA, P_PROCESS, P_EXEC, P_MISC, PROGRAMS };
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, PROGRAMS);
+	__type(key, u32);
+	__type(value, u32);
+} programs SEC(".maps");
+
+/* Counters, by CPU. Every event that was built is in `produced`; those that the ring had no room for are in `dropped`. */
+#define CLASSES 8
+struct counters {
+	u64 produced;
+	u64 dropped[CLASSES];
+	/* Processes that did not fit into the map `scope`: they escape. */
+	u64 scope_full;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct counters);
+} counters SEC(".maps");
+
+/*
+ * Where events are built: one for each CPU and attached program, so that nothing shares one while it is in use.
+ * An array by CPU number, because per-CPU maps end at 32 KiB a value. The loader sets max_entries.
+ */
+enum slot { SLOT_SYSCALL, SLOT_FORK, SLOT_EXEC, SLOT_EXIT, SLOT_URING, SLOTS = 8 };
+
+#define REC_SIZE 32768 /* what one event may take; a power of two */
+#define PATH_SIZE 4096 /* likewise for a path, NUL included */
+#define PREFIX 8
+
+struct scratch {
+	u32 at;	      /* where the next parameter is written, in rec */
+	u32 type;     /* the event code */
+	u32 flags;    /* wh.flags */
+	u32 class;
+	u32 nparams;  /* of the table */
+	u32 compat;
+	u32 id;
+	u32 nr;
+	u32 path_at;  /* start of the text in `path` */
+	u32 lost;     /* events that this slot lost since the last one delivered */
+	s64 ret;
+	u64 arg[6];
+	u64 tmp[8];
+	u8 rec[REC_SIZE + PATH_SIZE + 64];
+	u8 path[PATH_SIZE + 256];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SLOTS);
+	__type(key, u32);
+	__type(value, struct scratch);
+} scratch SEC(".maps");

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-3-Clause */
+/*
+ * Windhover's eBPF program: what processes do, as scap events.
+ *
+ * Events are taken where a system call ends, and where the scheduler makes, changes and ends processes. Only raw
+ * tracepoints are used: they are there on every kernel since 5.10. The program attached to sys_exit decides in one
+ * array look-up whether the call is wanted, then whether the process is in scope, and only then calls the program
+ * of the call's family, which builds the event and puts it into the ring.
+ */
+#include "kernel.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include "wire.h"
+#include "maps.h"
+#include "record.h"
+#include "path.h"
+#include "task.h"
+#include "scope.h"
+#include "socket.h"
+#include "family/process.h"
+#include "family/open.h"
+#include "family/numbers.h"
+#include "family/paths.h"
+#include "family/network.h"
+#include "family/data.h"
+#include "family/misc.h"
+
+#define TS_COMPAT 2 /* thread_info.status, arch/x86/include/asm/thread_info.h */
+#define NR_I386_SOCKETCALL 102
+
+/* The system call's number, in whichever numbering; the x32 bit is taken away. */
+static __always_inline u32 number_of(struct pt_regs *regs)
+{
+	struct pt_regs___arm64 *arm = (void *)regs;
+
+	if (bpf_core_field_exists(arm->syscallno))
+		return BPF_CORE_READ(arm, syscallno);
+	return (u32)BPF_CORE_READ(regs, orig_ax) & ~0x40000000U;
+}
+
+static __always_inline void read_args(struct scratch *s, struct pt_regs *regs)
+{
+	struct pt_regs___arm64 *arm = (void *)regs;
+
+	if (bpf_core_field_exists(arm->syscallno)) {
+		u64 x[6];
+		bpf_probe_read_kernel(x, sizeof(x), regs);
+		x[0] = BPF_CORE_READ(arm, orig_x0);
+		__builtin_memcpy(s->arg, x, sizeof(x));
+		return;
+	}
+	struct pt_regs copy;
+	bpf_probe_read_kernel(&copy, sizeof(copy), regs);
+	if (s->compat) {
+		s->arg[0] = (u32)copy.bx;
+		s->arg[1] = (u32)copy.cx;
+		s->arg[2] = (u32)copy.dx;
+		s->arg[3] = (u32)copy.si;
+		s->arg[4] = (u32)copy.di;
+		s->arg[5] = (u32)copy.bp;
+	} else {
+		s->arg[0] = copy.di;
+		s->arg[1] = copy.si;
+		s->arg[2] = copy.dx;
+		s->arg[3] = copy.r10;
+		s->arg[4] = copy.r8;
+		s->arg[5] = copy.r9;
+	}
+}
+
+SEC("raw_tp/sys_exit")
+int wh_sys_exit(u64 *ctx)
+{
+	struct pt_regs *regs = (void *)ctx[0];
+	u32 nr = number_of(regs);
+	struct syscall *call;
+	struct entry *entry;
+	struct scratch *s;
+	u32 compat = 0;
+
+	if (nr >= SYSCALLS)
+		return 0;
+	call = bpf_map_lookup_elem(&syscalls, &nr);
+	if (!call || !(call->native.type | call->compat.type))
+		return 0;
+	if (!in_scope())
+		return 0;
+	struct task_struct *task = current_task();
+	if (bpf_core_field_exists(task->thread_info.status))
+		compat = BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
+	entry = compat ? &call->compat : &call->native;
+	if (!entry->type)
+		return 0;
+	s = scratch_of(SLOT_SYSCALL);
+	if (!s)
+		return 0;
+	s->compat = compat;
+	s->ret = compat ? (s32)ctx[1] : (s64)ctx[1];
+	read_args(s, regs);
+	if (compat && nr == NR_I386_SOCKETCALL) {
+		u32 args[6] = {}, which = s->arg[0];
+		bpf_probe_read_user(args, sizeof(args), (void *)s->arg[1]);
+		entry = bpf_map_lookup_elem(&socketcalls, &which);
+		if (!entry || !entry->type)
+			return 0;
+		for (int i = 0; i < 6; i++)
+			s->arg[i] = args[i];
+	}
+	s->nr = nr;
+	s->type = entry->type;
+	s->class = entry->class;
+	s->id = entry->id;
+	s->nparams = entry->nparams;
+	FLAGS(s) = compat ? WH_COMPAT : 0;
+	bpf_tail_call(ctx, &programs, entry->program);
+	return 0;
+}
+
+/* One program for each family; the event to build is in the scratch of this CPU. */
+#define FAMILY(name, build)                                    \
+	SEC("raw_tp/family")                                         \
+	int wh_##name(void *ctx __attribute__((unused)))       \
+	{                                                      \
+		struct scratch *s = scratch_of(SLOT_SYSCALL);  \
+		if (s)                                         \
+			build(s);                              \
+		return 0;                                      \
+	}
+
+FAMILY(numbers, numbers_event)
+FAMILY(open, open_event)
+FAMILY(paths, paths_event)
+FAMILY(socket, socket_event)
+FAMILY(data, data_event)
+FAMILY(process, clone_caller)
+FAMILY(exec_failed, exec_failed)
+FAMILY(misc, misc_event)
+
+/* The scratch of an event that is no system call; 0 when it is not selected. */
+static __always_inline struct scratch *other_scratch(u32 other, u32 slot)
+{
+	struct entry *entry = bpf_map_lookup_elem(&others, &other);
+	struct scratch *s;
+
+	if (!entry || !entry->type)
+		return 0;
+	s = scratch_of(slot);
+	if (!s)
+		return 0;
+	s->class = entry->class;
+	s->compat = 0;
+	FLAGS(s) = 0;
+	return s;
+}
+
+SEC("raw_tp/sched_process_fork")
+int wh_fork(u64 *ctx)
+{
+	struct task_struct *parent = (void *)ctx[0], *child = (void *)ctx[1];
+	struct scratch *s;
+
+	if (!in_scope())
+		return 0;
+	scope_inherit(child);
+	s = other_scratch(OTHER_FORK, SLOT_FORK);
+	if (s)
+		fork_child(s, parent, child);
+	return 0;
+}
+
+SEC("raw_tp/sched_process_exec")
+int wh_exec(u64 *ctx)
+{
+	struct scratch *s;
+
+	scope_arm();
+	if (!in_scope())
+		return 0;
+	s = other_scratch(OTHER_EXEC, SLOT_EXEC);
+	if (s)
+		exec_done(s, (void *)ctx[0], (void *)ctx[2]);
+	return 0;
+}
+
+SEC("raw_tp/sched_process_exit")
+int wh_exit(u64 *ctx)
+{
+	struct task_struct *task = (void *)ctx[0];
+	struct scratch *s;
+
+	if (in_scope()) {
+		s = other_scratch(OTHER_EXIT, SLOT_EXIT);
+		if (s)
+			thread_exit(s, task);
+	}
+	scope_leave(task);
+	return 0;
+}

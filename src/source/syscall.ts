@@ -1,0 +1,376 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import {
+  type BpfMap,
+  type BpfObject,
+  loadObject,
+  openRing,
+  possibleCpus,
+  type Ring,
+  type Sys,
+  systemCalls,
+} from '../bpf/index.ts';
+import { EVENTS, Event, EventType } from '../event/index.ts';
+import type { Source, SourceStats } from './index.ts';
+import {
+  DROP_CLASSES,
+  dropClass,
+  FAMILIES,
+  LAST_NUMBER,
+  NR_I386_SOCKETCALL,
+  type Numbering,
+  STATE_EVENTS,
+  socketcallTreatments,
+  type Treatment,
+  treatments,
+} from './syscall-table.ts';
+
+/** Which processes are watched; decided in the kernel before anything is read. */
+export type SyscallScope =
+  /** The whole host. */
+  | { readonly kind: 'all' }
+  /** The processes in a control group and below: its directory, for instance `/sys/fs/cgroup/system.slice`. */
+  | { readonly kind: 'cgroup'; readonly path: string }
+  /** These processes, their descendants, and whoever is added later ({@link SyscallSource.arm}). */
+  | { readonly kind: 'tree'; readonly pids: readonly number[] };
+
+export interface SyscallOptions {
+  readonly scope: SyscallScope;
+  /** Event codes to report besides those that the state needs; every system call when absent. */
+  readonly selected?: Iterable<number>;
+  /** Size of the ring buffer in bytes, a power of two. */
+  readonly ringBytes?: number;
+  /** How many bytes of buffers read and written are kept. */
+  readonly snaplen?: number;
+  /** Refuse to watch the whole host; also by `WINDHOVER_REQUIRE_SCOPE=1`. */
+  readonly requireScope?: boolean;
+  /** With a tree: the source ends when its last process has, and what is left in the ring is read. */
+  readonly endWithScope?: boolean;
+  readonly sys?: Sys;
+}
+
+/** Live system calls through the eBPF probe. */
+export interface SyscallSource extends Source {
+  /** Watches the process from its next exec on (`tree` scope): whatever it does before is not seen. */
+  arm(pid: number): void;
+  /** Watches the process and its descendants from now on (`tree` scope). */
+  add(pid: number): void;
+  /** The processes in scope; null when they are not known by number (`all`, `cgroup`). */
+  inScope(): number[] | null;
+  /** Changes what is reported; undefined: every system call. */
+  select(selected: Iterable<number> | undefined): void;
+  /** Exact counts: `produced` events = delivered + those still in the ring + the drops. */
+  counters(): SyscallCounters;
+  /** Why parts of the probe could not be loaded on this kernel, by program. */
+  readonly skipped: ReadonlyMap<string, string>;
+}
+
+export interface SyscallCounters {
+  readonly produced: number;
+  /** By {@link DROP_CLASSES}. */
+  readonly dropped: Readonly<Record<string, number>>;
+  /** Processes that the scope had no room for, which therefore are not watched. */
+  readonly scopeFull: number;
+}
+
+export class ScopeRequiredError extends Error {
+  override readonly name = 'ScopeRequiredError';
+}
+
+/** Where the compiled probe is. */
+const PROBE = new URL('../../probe/windhover.bpf.o', import.meta.url);
+
+const DEFAULT_RING = 32 << 20;
+const DEFAULT_SNAPLEN = 80;
+
+/** What stands in a ring record before the event: u16 cpu, u16 0, u32 events lost right before. */
+const PREFIX = 8;
+
+/** Values shared with probe/maps.h. */
+const SCOPE = { all: 0, cgroup: 1, tree: 2 } as const;
+const STATE = { ARMED: 1, ACTIVE: 2 } as const;
+const SLOTS = 8;
+const OTHER = { FORK: 0, EXEC: 1, EXIT: 2, URING: 3 } as const;
+const UNIFIED = 0xffff_ffff;
+/** `enum hierarchy`: control group hierarchies of version 1 that the probe can name. */
+const HIERARCHIES = ['cpuset', 'cpu', 'cpuacct', 'io', 'memory'] as const;
+
+/** Programs that some kernels do not take; without them the events that they give are missing, nothing else. */
+const OPTIONAL = ['wh_uring_submit_req', 'wh_uring_submit_sqe', 'wh_uring_complete'];
+
+/** How long the thread blocks for data before the event loop gets a turn, in milliseconds. */
+const POLL_MS = 5;
+/** How much is read before others get a turn, in bytes. */
+const DRAIN_BYTES = 1 << 20;
+
+/**
+ * Loads the probe into the running kernel and attaches it. Needs CAP_BPF and CAP_PERFMON (root on old kernels);
+ * reading the events needs neither. Everything goes away with {@link Source.close} or the process.
+ * @throws ScopeRequiredError, BpfError
+ */
+export function openSyscallSource(options: SyscallOptions): SyscallSource {
+  const { scope } = options;
+  if (scope.kind === 'all' && (options.requireScope || process.env.WINDHOVER_REQUIRE_SCOPE === '1')) {
+    throw new ScopeRequiredError(
+      'refusing to watch the whole host: a scope is required (--require-scope or WINDHOVER_REQUIRE_SCOPE=1). ' +
+        'Name a command (windhover run -- CMD), a process (--scope pid=N) or a control group (--scope cgroup=DIR).',
+    );
+  }
+  const sys = options.sys ?? systemCalls();
+  const ringBytes = options.ringBytes ?? DEFAULT_RING;
+  const cgroup = scope.kind === 'cgroup' ? cgroupIdentity(scope.path) : undefined;
+  const object = loadObject(readFileSync(PROBE), {
+    sys,
+    optional: OPTIONAL,
+    maps: { ring: { maxEntries: ringBytes }, scratch: { maxEntries: possibleCpus() * SLOTS } },
+    constants: {
+      c_scope: SCOPE[scope.kind],
+      c_cgroup: cgroup?.id ?? 0n,
+      c_cgroup_hierarchy: cgroup?.hierarchy ?? UNIFIED,
+      c_epoch: epochOffset(sys),
+      c_snaplen: options.snaplen ?? DEFAULT_SNAPLEN,
+      c_pointer_key: crypto.getRandomValues(new BigUint64Array(1))[0],
+    },
+  });
+  try {
+    return new LiveSource(object, options, ringBytes, sys);
+  } catch (error) {
+    object.close();
+    throw error;
+  }
+}
+
+class LiveSource implements SyscallSource {
+  readonly name = 'syscall';
+  readonly skipped: ReadonlyMap<string, string>;
+  readonly #object: BpfObject;
+  readonly #ring: Ring;
+  readonly #scope: BpfMap | null;
+  readonly #endWithScope: boolean;
+  readonly #event = new Event();
+  #events = 0;
+  #ended = false;
+  #open = true;
+
+  constructor(object: BpfObject, options: SyscallOptions, ringBytes: number, sys: Sys) {
+    this.#object = object;
+    this.skipped = object.skipped;
+    this.#endWithScope = options.endWithScope ?? false;
+    this.#scope = options.scope.kind === 'tree' ? this.#map('scope') : null;
+    const programs = this.#map('programs');
+    FAMILIES.forEach((family, index) => {
+      programs.update(index, object.programs.get(`wh_${family === 'exec' ? 'exec_failed' : family}`)!.fd);
+    });
+    this.select(options.selected);
+    this.#ring = openRing(this.#map('ring').fd, ringBytes, sys);
+    this.#event.attach(this.#ring.bytes, this.#ring.view);
+    for (const program of object.programs.values()) if (program.type.tracepoint !== 'family') program.attach();
+    if (options.scope.kind === 'tree') for (const pid of options.scope.pids) this.add(pid);
+  }
+
+  #map(name: string): BpfMap {
+    return this.#object.maps.get(name)!;
+  }
+
+  select(selected: Iterable<number> | undefined): void {
+    const wanted = selected === undefined ? undefined : new Set([...selected, ...STATE_EVENTS]);
+    const native: Numbering = process.arch === 'arm64' ? 'arm64' : 'x64';
+    const nativeTable = treatments(native);
+    const compatTable = native === 'x64' ? treatments('i386') : new Map<number, Treatment>();
+    const calls = this.#map('syscalls');
+    for (let nr = 0; nr < calls.maxEntries; nr++) {
+      const value = Buffer.alloc(calls.valueSize);
+      writeEntry(value, 0, treatment(nativeTable, nr, wanted));
+      writeEntry(value, ENTRY, nr === NR_I386_SOCKETCALL ? SOCKETCALL : treatment(compatTable, nr, wanted));
+      calls.update(nr, value);
+    }
+    const socketcalls = this.#map('socketcalls');
+    socketcallTreatments().forEach((entry, index) => {
+      const value = Buffer.alloc(ENTRY);
+      writeEntry(value, 0, entry !== undefined && isWanted(wanted, entry.event) ? entry : undefined);
+      socketcalls.update(index, value);
+    });
+    const others = this.#map('others');
+    for (const [index, code] of [
+      [OTHER.FORK, 'SYSCALL_CLONE_20_X'],
+      [OTHER.EXEC, 'SYSCALL_EXECVE_19_X'],
+      [OTHER.EXIT, 'PROCEXIT_1_E'],
+      [OTHER.URING, 'SYSCALL_IO_URING_ENTER_X'],
+    ] as const) {
+      const value = Buffer.alloc(ENTRY);
+      writeEntry(value, 0, { event: EventType[code], family: 'numbers' });
+      others.update(index, value);
+    }
+  }
+
+  async next(visit: (event: Event) => void, timeoutMs: number): Promise<number> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const delivered = this.#drain(visit);
+      if (delivered > 0 || this.#ended || !this.#open) return delivered;
+      if (this.#endWithScope && this.#scopeIsEmpty()) {
+        // Whoever was in scope wrote its last event before it left: what is in the ring now is all.
+        const last = this.#drain(visit);
+        if (last === 0) this.#ended = true;
+        return last;
+      }
+      const left = deadline - performance.now();
+      if (left <= 0) return 0;
+      this.#ring.wait(Math.min(left, POLL_MS));
+      await new Promise(setImmediate);
+    }
+  }
+
+  #drain(visit: (event: Event) => void): number {
+    const event = this.#event;
+    const view = this.#ring.view;
+    return this.#ring.drain((offset) => {
+      event.read(offset + PREFIX, view.getUint16(offset, true), ++this.#events);
+      visit(event);
+    }, DRAIN_BYTES);
+  }
+
+  #scopeIsEmpty(): boolean {
+    for (const _ of this.#scope?.keys() ?? [0]) return false;
+    return true;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  arm(pid: number): void {
+    this.#put(pid, STATE.ARMED);
+  }
+
+  add(pid: number): void {
+    this.#put(pid, STATE.ACTIVE);
+    // Children that were born before their parent was in scope; those born meanwhile come in by themselves.
+    const known = new Set([pid]);
+    for (let found = true; found; ) {
+      found = false;
+      for (const [child, parent] of parents()) {
+        if (!known.has(parent) || known.has(child)) continue;
+        known.add(child);
+        this.#put(child, STATE.ACTIVE);
+        found = true;
+      }
+    }
+  }
+
+  #put(pid: number, state: number): void {
+    if (this.#scope === null) throw new Error('only the scope of a process tree can be added to');
+    this.#scope.update(pid, state);
+  }
+
+  inScope(): number[] | null {
+    if (this.#scope === null) return null;
+    return Array.from(this.#scope.keys(), (key) => Buffer.from(key).readUInt32LE(0));
+  }
+
+  counters(): SyscallCounters {
+    let produced = 0;
+    let scopeFull = 0;
+    const dropped = DROP_CLASSES.map(() => 0);
+    for (const cpu of this.#map('counters').lookupPerCpu(0)) {
+      produced += Number(cpu.readBigUInt64LE(0));
+      dropped.forEach((_, index) => {
+        dropped[index] += Number(cpu.readBigUInt64LE(8 + 8 * index));
+      });
+      scopeFull += Number(cpu.readBigUInt64LE(8 + 8 * dropped.length));
+    }
+    return {
+      produced,
+      dropped: Object.fromEntries(DROP_CLASSES.map((name, index) => [name, dropped[index]])),
+      scopeFull,
+    };
+  }
+
+  stats(): SourceStats {
+    return { events: this.#events, drops: this.#open ? this.counters().dropped : {} };
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#ended = true;
+    this.#ring.close();
+    this.#object.close();
+  }
+}
+
+/** `struct entry` of probe/maps.h: u16 type, u8 program, u8 class, u16 id, u16 nparams. */
+const ENTRY = 8;
+/** The probe looks the function up in a table of its own; the event here only says that the call is wanted. */
+const SOCKETCALL: Treatment = { event: EventType.GENERIC_X, family: 'socket' };
+
+function writeEntry(value: Buffer, at: number, entry: Treatment | undefined): void {
+  if (entry === undefined) return;
+  value.writeUInt16LE(entry.event, at);
+  value.writeUInt8(FAMILIES.indexOf(entry.family), at + 2);
+  value.writeUInt8(dropClass(entry.event), at + 3);
+  value.writeUInt16LE(EVENTS[entry.event].params.length, at + 6);
+}
+
+function isWanted(wanted: ReadonlySet<number> | undefined, event: number): boolean {
+  return wanted === undefined || wanted.has(event);
+}
+
+function treatment(
+  table: ReadonlyMap<number, Treatment>,
+  nr: number,
+  wanted: ReadonlySet<number> | undefined,
+): Treatment | undefined {
+  const own = table.get(nr);
+  if (own !== undefined) return isWanted(wanted, own.event) ? own : undefined;
+  return nr <= LAST_NUMBER && isWanted(wanted, EventType.GENERIC_X)
+    ? { event: EventType.GENERIC_X, family: 'numbers' }
+    : undefined;
+}
+
+/** Clock numbers of clock_gettime(2). */
+const CLOCK_REALTIME = 0;
+const CLOCK_BOOTTIME = 7;
+const NR_CLOCK_GETTIME = process.arch === 'arm64' ? 113 : 228;
+
+function clock(sys: Sys, id: number): bigint {
+  const time = Buffer.alloc(16);
+  sys.sys(NR_CLOCK_GETTIME, id, time);
+  return time.readBigInt64LE(0) * 1_000_000_000n + time.readBigInt64LE(8);
+}
+
+/** What to add to the boot clock for nanoseconds since the epoch. */
+function epochOffset(sys: Sys): bigint {
+  return clock(sys, CLOCK_REALTIME) - clock(sys, CLOCK_BOOTTIME);
+}
+
+/** The kernel's number of a control group is the inode of its directory; its hierarchy follows from the mount. */
+function cgroupIdentity(path: string): { id: bigint; hierarchy: number } {
+  const id = statSync(path, { bigint: true }).ino;
+  let best = { at: '', hierarchy: UNIFIED };
+  for (const line of readFileSync('/proc/self/mounts', 'utf8').split('\n')) {
+    const [, at, type, mountOptions] = line.split(' ');
+    if ((type !== 'cgroup' && type !== 'cgroup2') || !`${path}/`.startsWith(`${at}/`) || at.length < best.at.length)
+      continue;
+    const names = mountOptions.split(',').map((name) => (name === 'blkio' ? 'io' : name));
+    const hierarchy = type === 'cgroup2' ? UNIFIED : HIERARCHIES.findIndex((name) => names.includes(name));
+    best = { at, hierarchy };
+  }
+  if (best.at === '' || best.hierarchy < 0) {
+    throw new Error(`${path} is no control group of the unified hierarchy or of ${HIERARCHIES.join(', ')}`);
+  }
+  return { id, hierarchy: best.hierarchy };
+}
+
+/** Every process and its parent. */
+function* parents(): Generator<[pid: number, parent: number]> {
+  for (const name of readdirSync('/proc')) {
+    const pid = Number(name);
+    if (!Number.isInteger(pid)) continue;
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+      yield [pid, Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])];
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+}
