@@ -263,8 +263,12 @@ export class Btf {
     const starts = new Uint8Array(65536);
     for (const name of names) starts[name.charCodeAt(0) | ((name.length > 1 ? name.charCodeAt(1) : 0) << 8)] = 1;
     const strings = this.#strings;
-    for (let id = 1; id < this.count; id++) {
-      const offset = this.#words[this.#at[id]] >>> 0;
+    const words = this.#words;
+    const at = this.#at;
+    for (let id = 1; id < at.length; id++) {
+      // Functions are half of all names, and no type.
+      if (((words[at[id] + 1] >>> 24) & 31) === Kind.FUNC) continue;
+      const offset = words[at[id]] >>> 0;
       if (offset === 0 || offset + 1 >= strings.length) continue;
       const second = strings[offset + 1];
       const isStart = starts[strings[offset] | (second << 8)] === 1;
@@ -281,6 +285,7 @@ export class Btf {
  * `X___Y` whose X and Y are no underscores.
  */
 export function essential(name: string): string {
+  if (!name.includes('___')) return name;
   for (let i = name.length - 5; i >= 0; i--) {
     if (name.startsWith('___', i + 1) && name[i] !== '_' && name[i + 4] !== '_') return name.slice(0, i + 1);
   }
