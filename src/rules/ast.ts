@@ -101,6 +101,8 @@ export interface Literal {
   readonly text: string;
   readonly quoted: boolean;
   readonly range: Range;
+  /** The list that it came from, when it was not written in the condition itself. */
+  readonly list?: string;
 }
 
 /** The right-hand side: constants, the name of a list (gone after resolving), or an operand evaluated on the event. */

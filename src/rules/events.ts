@@ -31,7 +31,7 @@ class EventTypes {
         const both = (expr.kind === 'and') !== negated;
         return expr.children
           .map((child) => this.of(child, negated))
-          .reduce((a, b) => (both ? intersection(a, b) : union(a, b)));
+          .reduce((a, b) => (both ? this.#both(a, b) : this.#either(a, b)));
       }
       case 'not':
         return this.of(expr.child, !negated);
@@ -42,6 +42,14 @@ class EventTypes {
       case 'macro':
         return this.#all;
     }
+  }
+
+  #both(a: Codes, b: Codes): Codes {
+    return a === this.#all ? b : b === this.#all ? a : intersection(a, b);
+  }
+
+  #either(a: Codes, b: Codes): Codes {
+    return a === this.#all || b === this.#all ? this.#all : union(a, b);
   }
 
   #check(check: Check, negated: boolean): Codes {

@@ -6,7 +6,7 @@ import { Collector, type MacroInfo, type RuleInfo } from './collect.ts';
 import { type Context, inExpression, RuleError, sourceText } from './context.ts';
 import { eventTypesOf } from './events.ts';
 import { FormatError, parseOutput } from './format.ts';
-import { ConditionError, parseCondition } from './parse.ts';
+import { ConditionError, MAX_DEPTH, parseCondition } from './parse.ts';
 import { readRules } from './read.ts';
 import { type FileResult, noteAt, Report } from './report.ts';
 import {
@@ -14,7 +14,8 @@ import {
   type ResolvedList,
   resolveLists,
   resolveMacros,
-  type UnknownMacro,
+  type Substituted,
+  type Unresolved,
   withExceptions,
 } from './resolve.ts';
 import { type OutputFormat, PRIORITIES, type Priority, type Rule, type RuleSet } from './ruleset.ts';
@@ -113,21 +114,29 @@ interface Parsed {
 interface MacroState {
   readonly info: MacroInfo;
   readonly text: string;
+  /** null when its condition cannot be read. */
   expr: Expr | null;
+  /** Whether the macros in it are put in. */
+  isResolved: boolean;
+}
+
+/** A condition with macros put in, and what it was made of. */
+interface Expansion {
+  readonly parsed: Expr;
+  readonly parts: readonly Expr[];
+  readonly expr: Expr;
 }
 
 class Compiler {
   readonly #catalogue: FieldCatalogue;
   readonly #options: LoadOptions;
   readonly #parsed = new Map<string, Parsed>();
+  readonly #outputs = new Map<string, OutputFormat>();
   readonly #checkers = new Map<string, Checker>();
   /** Macros as resolved before, so that what did not change is the same object again. */
-  readonly #macros = new Map<string, { readonly parsed: Expr; readonly parts: readonly Expr[]; readonly expr: Expr }>();
+  readonly #macros = new Map<string, Expansion>();
   readonly #eventTypes = new WeakMap<Expr, Map<string, readonly number[]>>();
-  readonly #resolved = new Map<
-    string,
-    { readonly parsed: Expr; readonly parts: readonly Expr[]; readonly expr: Expr }
-  >();
+  readonly #resolved = new Map<string, Expansion>();
 
   constructor(catalogue: FieldCatalogue, options: LoadOptions) {
     this.#catalogue = catalogue;
@@ -161,25 +170,27 @@ class Compiler {
     return { definitions: definitionsOf(collector, rules, macros, lists, usedMacros, usedLists) };
   }
 
-  #parse(text: string): Parsed {
-    let parsed = this.#parsed.get(text);
+  #parse({ text, origins }: Substituted): Parsed {
+    // The same text may come about in different ways; then its values have different origins.
+    const key = origins.length === 0 ? text : `${text}\0${JSON.stringify(origins)}`;
+    let parsed = this.#parsed.get(key);
     if (parsed === undefined) {
       try {
-        parsed = { expr: parseCondition(text), error: null };
+        parsed = { expr: parseCondition(text, MAX_DEPTH, origins), error: null };
       } catch (error) {
         if (!(error instanceof ConditionError)) throw error;
         parsed = { expr: null, error };
       }
-      this.#parsed.set(text, parsed);
+      this.#parsed.set(key, parsed);
     }
     return parsed;
   }
 
-  #parseIn(text: string, context: Context): Expr {
-    const { expr, error } = this.#parse(text);
+  #parseIn(substituted: Substituted, context: Context): Expr {
+    const { expr, error } = this.#parse(substituted);
     if (expr !== null) return expr;
     const { message, offset } = error as ConditionError;
-    throw new RuleError('LOAD_ERR_COMPILE_CONDITION', message, inExpression(context, text, offset));
+    throw new RuleError('LOAD_ERR_COMPILE_CONDITION', message, inExpression(context, substituted.text, offset));
   }
 
   #compileMacros(
@@ -191,10 +202,11 @@ class Compiler {
     const states = new Map<string, MacroState>();
     const ordered = [...collector.macros.values()].sort((a, b) => a.index - b.index);
     for (const info of ordered) {
-      const state: MacroState = { info, text: substitution.apply(info.condition), expr: null };
+      const substituted = substitution.apply(info.condition);
+      const state: MacroState = { info, text: substituted.text, expr: null, isResolved: false };
       states.set(info.name, state);
       guarded(report, () => {
-        state.expr = this.#parseIn(state.text, info.conditionContext);
+        state.expr = this.#parseIn(substituted, info.conditionContext);
       });
     }
     for (const state of states.values()) {
@@ -202,23 +214,12 @@ class Compiler {
       if (parsed === null) continue;
       guarded(report, () => {
         const { info } = state;
-        state.expr = this.#expand(
-          this.#macros,
-          info.name,
-          parsed,
-          (name) => {
-            const other = states.get(name);
-            return other !== undefined && other.info.index < info.visibility && name !== info.name ? other : undefined;
-          },
-          used,
-          (unknown) => {
-            const isLoop = unknown.name === info.name && info.index < info.visibility;
-            const message = isLoop
-              ? `reference loop in macro '${unknown.name}'`
-              : `Undefined macro '${unknown.name}' used in filter.`;
-            throw new RuleError('LOAD_ERR_VALIDATE', message, inExpression(info.context, state.text, unknown.offset));
-          },
-        );
+        const visible = (name: string) => {
+          const other = states.get(name);
+          return other !== undefined && other.info.index < info.visibility ? other : undefined;
+        };
+        state.expr = this.#expand(this.#macros, info.name, parsed, visible, used, state.text, info.context);
+        state.isResolved = true;
       });
     }
     return states;
@@ -226,25 +227,44 @@ class Compiler {
 
   /** Puts macros into a parsed condition; the result of last time when nothing in it changed. */
   #expand(
-    cache: Map<string, { readonly parsed: Expr; readonly parts: readonly Expr[]; readonly expr: Expr }>,
+    cache: Map<string, Expansion>,
     key: string,
     parsed: Expr,
     find: (name: string) => MacroState | undefined,
     used: Set<string>,
-    onUnknown: (unknown: UnknownMacro) => never,
+    text: string,
+    context: Context,
   ): Expr {
     const parts: Expr[] = [];
-    const unknown: UnknownMacro[] = [];
-    const lookUp = (name: string): Expr | undefined => {
-      const expr = find(name)?.expr;
-      if (expr == null) return undefined;
+    const unresolved: Unresolved[] = [];
+    const names = new Set<string>();
+    const path = new Set(cache === this.#macros ? [key] : []);
+    const lookUp = (name: string): Expr | Unresolved['reason'] => {
+      const state = find(name);
+      if (state === undefined) return 'unknown';
+      if (path.has(name)) return 'loop';
+      names.add(name);
+      // A macro whose own condition is wrong has been reported; it is no reason to report every use of it.
+      if (state.expr === null) return { kind: 'constant', value: true, range: [0, 0] };
+      let { expr } = state;
+      if (!state.isResolved) {
+        // Defined later, and visible because this one was changed after it.
+        path.add(name);
+        expr = resolveMacros(expr, lookUp, unresolved);
+        path.delete(name);
+      }
       parts.push(expr);
       return named(expr, name);
     };
-    const names = new Set<string>();
-    const expr = resolveMacros(parsed, lookUp, names, unknown);
-    const first = unknown[0];
-    if (first !== undefined) onUnknown(first);
+    const expr = resolveMacros(parsed, lookUp, unresolved);
+    const first = unresolved[0];
+    if (first !== undefined) {
+      const message =
+        first.reason === 'loop'
+          ? `reference loop in macro '${first.name}'`
+          : `Undefined macro '${first.name}' used in filter.`;
+      throw new RuleError('LOAD_ERR_VALIDATE', message, inExpression(context, text, first.offset));
+    }
     for (const name of names) used.add(name);
     const before = cache.get(key);
     if (before !== undefined && before.parsed === parsed && sameParts(before.parts, parts)) return before.expr;
@@ -261,29 +281,18 @@ class Compiler {
     report: Report,
   ): RuleDefinition | null {
     const exceptionFields = new Set<string>();
-    const text = substitution.apply(withExceptions(info.condition, info.exceptions, exceptionFields));
-    const parsed = this.#parseIn(text, info.conditionContext);
-    const expanded = this.#expand(
-      this.#resolved,
-      info.name,
-      parsed,
-      (name) => macros.get(name),
-      usedMacros,
-      (unknown) => {
-        throw new RuleError(
-          'LOAD_ERR_VALIDATE',
-          `Undefined macro '${unknown.name}' used in filter.`,
-          inExpression(info.context, text, unknown.offset),
-        );
-      },
-    );
-    if (hasUnsafeNaCheck(expanded)) report.warn('LOAD_UNSAFE_NA_CHECK', '', info.context);
+    const substituted = substitution.apply(withExceptions(info.condition, info.exceptions, exceptionFields));
+    const { text } = substituted;
+    const parsed = this.#parseIn(substituted, info.conditionContext);
+    const find = (name: string) => macros.get(name);
+    const expanded = this.#expand(this.#resolved, info.name, parsed, find, usedMacros, text, info.context);
+    if (factsOf(expanded).unsafeNaCheck) report.warn('LOAD_UNSAFE_NA_CHECK', '', info.context);
     const checker = this.#checker(info.source);
     const output = this.#compileOutput(info, checker, report);
     if (output === null) return null;
     const condition = this.#checkCondition(info, expanded, text, checker, macros, report);
     if (condition === null) return null;
-    this.#warnDeprecated(info, condition, text, output, report);
+    this.#warnDeprecated(info, expanded, text, output, report);
     const eventTypes = this.#eventTypesOf(condition, info.source);
     if (info.source === 'syscall' && info.warnEventTypes && eventTypes.length > 100) {
       report.warn(
@@ -331,14 +340,19 @@ class Compiler {
               fromByteString(info.output),
             ),
           );
+    const key = `${info.source}\0${text}`;
+    const known = this.#outputs.get(key);
+    if (known !== undefined) return known;
     try {
-      return parseOutput(text, (operand) => {
+      const format = parseOutput(text, (operand) => {
         const bound = checker.operand(operand);
         if (bound.kind === 'field' && bound.spec?.filterOnly) {
           throw new ConditionError(`filter_check called with nonexistent field ${operand.name}`, operand.range[0]);
         }
         return bound;
       });
+      this.#outputs.set(key, format);
+      return format;
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
       if (info.skipIfUnknownFilter && isUnknown(error.message)) {
@@ -379,18 +393,16 @@ class Compiler {
     }
   }
 
-  #warnDeprecated(info: RuleInfo, condition: Expr, text: string, output: OutputFormat, report: Report): void {
-    const inCondition = new Set<string>();
-    collectFields(condition, inCondition);
-    for (const [name, message] of DEPRECATED) {
-      if (!inCondition.has(name)) continue;
+  #warnDeprecated(info: RuleInfo, expanded: Expr, text: string, output: OutputFormat, report: Report): void {
+    const { deprecated } = factsOf(expanded);
+    for (const name of deprecated) {
+      const message = DEPRECATED.get(name) as string;
       report.warnDeprecatedField(name, message, inExpression(info.conditionContext, text, null));
     }
-    const inOutput = new Set(
-      output.parts.flatMap((part) => (part.kind === 'field' && part.operand.kind === 'field' ? part.operand.name : [])),
-    );
-    for (const [name, message] of DEPRECATED) {
-      if (inOutput.has(name)) report.warnDeprecatedField(name, message, info.outputContext);
+    for (const part of output.parts) {
+      const name = part.kind === 'field' && part.operand.kind === 'field' ? part.operand.name : '';
+      const message = DEPRECATED.get(name);
+      if (message !== undefined) report.warnDeprecatedField(name, message, info.outputContext);
     }
   }
 
@@ -429,6 +441,28 @@ const DEPRECATED: ReadonlyMap<string, string> = new Map([
     (name) => [name, noLatency(name)] as const,
   ),
 ]);
+
+interface Facts {
+  readonly unsafeNaCheck: boolean;
+  /** The deprecated fields in it. */
+  readonly deprecated: readonly string[];
+}
+
+const facts = new WeakMap<Expr, Facts>();
+
+function factsOf(expr: Expr): Facts {
+  let known = facts.get(expr);
+  if (known === undefined) {
+    const names = new Set<string>();
+    collectFields(expr, names);
+    known = {
+      unsafeNaCheck: hasUnsafeNaCheck(expr),
+      deprecated: [...DEPRECATED.keys()].filter((name) => names.has(name)),
+    };
+    facts.set(expr, known);
+  }
+  return known;
+}
 
 const memo = new WeakMap<Expr, Map<string, Expr>>();
 

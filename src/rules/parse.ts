@@ -103,14 +103,16 @@ const ESCAPES: Record<string, string> = {
 class Parser {
   readonly text: string;
   readonly maxDepth: number;
+  readonly origins: readonly Origin[];
   at = 0;
   /** What was read last: the errors name it. */
   token = '';
   depth = 0;
 
-  constructor(text: string, maxDepth: number) {
+  constructor(text: string, maxDepth: number, origins: readonly Origin[] = []) {
     this.text = text;
     this.maxDepth = maxDepth;
+    this.origins = origins;
   }
 
   fail(message: string): never {
@@ -378,9 +380,15 @@ class Parser {
 
   value(): Literal | null {
     const start = this.at;
-    if (this.match(QUOTED)) return this.quoted(start);
-    if (this.match(BARE)) return { kind: 'literal', text: this.token, quoted: false, range: [start, this.at] };
-    return null;
+    if (this.match(QUOTED)) return this.withOrigin(this.quoted(start));
+    if (!this.match(BARE)) return null;
+    return this.withOrigin({ kind: 'literal', text: this.token, quoted: false, range: [start, this.at] });
+  }
+
+  withOrigin(literal: Literal): Literal {
+    const [start, end] = literal.range;
+    const origin = this.origins.findLast((one) => one.start <= start && end <= one.end);
+    return origin === undefined ? literal : { ...literal, list: origin.list };
   }
 
   /** `oneof (…)` and its like; null, and nothing read, when the word is an ordinary value. */
@@ -464,12 +472,20 @@ function isBlank(code: number): boolean {
   return code === 0x20 || code === 0x09 || code === 0x08 || code === 0x0d || code === 0x0a;
 }
 
+/** A part of the text that a list put there. */
+export interface Origin {
+  readonly start: number;
+  readonly end: number;
+  readonly list: string;
+}
+
 /**
  * Parses a condition given as a byte string; ranges are offsets in bytes.
+ * @param origins what lists put into the text: their values get the list's name.
  * @throws ConditionError at the first thing that does not fit the grammar.
  */
-export function parseCondition(text: string, maxDepth: number = MAX_DEPTH): Expr {
-  return new Parser(text, maxDepth).condition();
+export function parseCondition(text: string, maxDepth: number = MAX_DEPTH, origins: readonly Origin[] = []): Expr {
+  return new Parser(text, maxDepth, origins).condition();
 }
 
 /**

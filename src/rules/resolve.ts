@@ -2,7 +2,7 @@ import type { Expr } from './ast.ts';
 import type { Entry, ExceptionInfo, ListInfo } from './collect.ts';
 import { textOf } from './collect.ts';
 import { RuleError } from './context.ts';
-import { isListOperator } from './parse.ts';
+import { isListOperator, type Origin } from './parse.ts';
 
 /** Lists, exceptions and macros: how a condition as written becomes the condition that is judged. */
 
@@ -40,6 +40,11 @@ function quoted(text: string): string {
 const BLANKS = ' \t\n\r';
 const DELIMITERS = `${BLANKS}(),=`;
 
+export interface Substituted {
+  readonly text: string;
+  readonly origins: readonly Origin[];
+}
+
 /**
  * Puts the items of lists in place of their names. Falco does this in the text, before parsing: a name is replaced
  * wherever delimiters stand around it, within quotes too, and list after list, so that what one list put in may name
@@ -47,8 +52,9 @@ const DELIMITERS = `${BLANKS}(),=`;
  */
 export class ListSubstitution {
   readonly #lists: readonly ResolvedList[];
-  /** Position of each list by its first characters, to find candidates without trying every list. */
-  readonly #byWord = new Map<string, number[]>();
+  /** Position of each list by its name, so that only those are tried whose name stands in the text as a word. */
+  readonly #byName = new Map<string, number>();
+  /** Lists whose names are no words. */
   readonly #unusual: number[] = [];
   readonly #used: Set<string>;
 
@@ -57,42 +63,37 @@ export class ListSubstitution {
     this.#lists = [...lists.values()];
     this.#used = used;
     for (const [i, { name }] of this.#lists.entries()) {
-      if (/[\s(),=]/.test(name) || name === '') this.#unusual.push(i);
-      else this.#byWord.set(name, [...(this.#byWord.get(name) ?? []), i]);
+      if (/[\s(),=]/.test(name)) this.#unusual.push(i);
+      else this.#byName.set(name, i);
     }
   }
 
-  apply(condition: string): string {
-    let text = condition;
-    let done = -1;
-    // Only lists whose name stands in the text as a word can have an effect, in the order of definition.
-    for (let next = this.#next(text, done); next !== undefined; next = this.#next(text, done)) {
-      const list = this.#lists[next] as ResolvedList;
-      const replaced = substitute(text, list);
-      if (replaced !== null) {
-        this.#used.add(list.name);
-        text = replaced;
+  apply(condition: string): Substituted {
+    let substituted: Substituted = { text: condition, origins: [] };
+    const candidates = new Set(this.#unusual);
+    const add = (text: string): void => {
+      for (const word of text.split(/[ \t\n\r(),=]+/)) {
+        const i = this.#byName.get(word);
+        if (i !== undefined) candidates.add(i);
       }
-      done = next;
+    };
+    add(condition);
+    if (candidates.size === 0) return substituted;
+    for (const [i, list] of this.#lists.entries()) {
+      const replaced = candidates.has(i) ? substitute(substituted, list) : null;
+      if (replaced === null) continue;
+      this.#used.add(list.name);
+      substituted = replaced;
+      add(list.text);
     }
-    return text;
-  }
-
-  #next(text: string, after: number): number | undefined {
-    let best: number | undefined = this.#unusual.find((i) => i > after);
-    for (const word of text.split(/[ \t\n\r(),=]+/)) {
-      for (const i of this.#byWord.get(word) ?? []) {
-        if (i > after && (best === undefined || i < best)) best = i;
-      }
-    }
-    return best;
+    return substituted;
   }
 }
 
 /** The text with a list put in; null when its name does not stand in it. */
-export function substitute(condition: string, list: ResolvedList): string | null {
-  if (list.name === '') return null;
-  let text = condition;
+export function substitute(condition: Substituted, list: ResolvedList): Substituted | null {
+  let { text } = condition;
+  let { origins } = condition;
   let used = false;
   for (let start = text.indexOf(list.name); start !== -1; start = text.indexOf(list.name, start + 1)) {
     let end = start + list.name.length;
@@ -107,11 +108,23 @@ export function substitute(condition: string, list: ResolvedList): string | null
       else if (text[end] === ',') end++;
     }
     const head = start > 0 ? `${text.slice(0, start)} ` : '';
+    const rest = head.length + list.text.length + 1;
+    origins = [
+      ...origins.map((origin) => shifted(origin, start, end, rest)),
+      { start: head.length, end: head.length + list.text.length, list: list.name },
+    ];
     text = `${head}${list.text} ${text.slice(end)}`;
     start += list.text.length + 1;
     used = true;
   }
-  return used ? text : null;
+  return used ? { text, origins } : null;
+}
+
+/** Where an origin is after [start, end) was replaced, and what followed it now begins at `rest`. */
+function shifted(origin: Origin, start: number, end: number, rest: number): Origin {
+  if (origin.end <= start) return origin;
+  const by = rest - end;
+  return { ...origin, start: origin.start >= end ? origin.start + by : origin.start, end: origin.end + by };
 }
 
 /**
@@ -165,42 +178,39 @@ function memberText(member: Entry, operator: string): string {
   return member.item.startsWith('(') ? member.item : `(${member.item})`;
 }
 
-/** A bare identifier that names no visible macro, or one that holds itself. */
-export interface UnknownMacro {
+/** A bare identifier that could not be replaced. */
+export interface Unresolved {
   readonly name: string;
   readonly offset: number;
+  /** `loop`: the macro holds itself; `unknown`: none of that name is visible. */
+  readonly reason: 'loop' | 'unknown';
 }
 
 /**
  * Puts macros in place of their names.
- * @param macros the resolved condition of a visible macro; undefined for other names.
- * @param used gets the names that were put in, those within macros too.
- * @param unknown gets the names that are not visible.
+ * @param macro the condition of a macro, with the macros in it put in, or why there is none.
+ * @param unresolved gets the names that stay.
  */
 export function resolveMacros(
   expr: Expr,
-  macros: (name: string) => Expr | undefined,
-  used: Set<string>,
-  unknown: UnknownMacro[],
+  macro: (name: string) => Expr | Unresolved['reason'],
+  unresolved: Unresolved[],
 ): Expr {
   switch (expr.kind) {
     case 'and':
     case 'or': {
-      const children = expr.children.map((child) => resolveMacros(child, macros, used, unknown));
+      const children = expr.children.map((child) => resolveMacros(child, macro, unresolved));
       return children.every((child, i) => child === expr.children[i]) ? expr : { ...expr, children };
     }
     case 'not': {
-      const child = resolveMacros(expr.child, macros, used, unknown);
+      const child = resolveMacros(expr.child, macro, unresolved);
       return child === expr.child ? expr : { ...expr, child };
     }
     case 'macro': {
-      const macro = macros(expr.name);
-      if (macro === undefined) {
-        unknown.push({ name: expr.name, offset: expr.range[0] });
-        return expr;
-      }
-      used.add(expr.name);
-      return macro;
+      const found = macro(expr.name);
+      if (typeof found !== 'string') return found;
+      unresolved.push({ name: expr.name, offset: expr.range[0], reason: found });
+      return expr;
     }
     default:
       return expr;
