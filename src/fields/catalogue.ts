@@ -1,7 +1,9 @@
-import { EVENTS } from '../event/index.ts';
+import { EVENTS, EventType } from '../event/index.ts';
 import type { FieldCatalogue } from '../rules/catalogue.ts';
-import type { Extractor, Field } from './field.ts';
-import { rowMaker } from './field.ts';
+import { dottedEvtField } from './evt.ts';
+import { type Extractor, type Field, rowMaker } from './field.ts';
+import { dottedCgroupField } from './process.ts';
+import { SYSCALL_NAMES } from './syscalls.ts';
 
 export interface CatalogueOptions {
   /** `static_fields` of the configuration: `static.NAME` is the text. */
@@ -19,6 +21,9 @@ export interface BoundCatalogue extends FieldCatalogue {
 /** Event sources that are known without further configuration. */
 export const SOURCES = ['syscall', 'k8s_audit'] as const;
 
+/** Fields whose names go on after the catalogue's: `evt.arg.flags`, `thread.cgroup.cpuset`. */
+const dotted = (name: string): Field | undefined => dottedEvtField(name) ?? dottedCgroupField(name);
+
 /** Codes by the name that `evt.type` prints. */
 const TYPES_BY_NAME: ReadonlyMap<string, readonly number[]> = (() => {
   const map = new Map<string, number[]>();
@@ -27,6 +32,9 @@ const TYPES_BY_NAME: ReadonlyMap<string, readonly number[]> = (() => {
     if (list === undefined) map.set(info.name, [info.type]);
     else list.push(info.type);
   }
+  // Calls without an event of their own come as the generic one.
+  const generic = [EventType.GENERIC_E as number, EventType.GENERIC_X as number];
+  for (const name of SYSCALL_NAMES) if (!map.has(name)) map.set(name, generic);
   return map;
 })();
 
@@ -44,17 +52,24 @@ export function makeCatalogue(rows: readonly Field[], options: CatalogueOptions 
   );
   const fields = [...rows, ...fixed];
   const byName = new Map(fields.map((field) => [field.name, field]));
+  const get = (name: string): Field | undefined => {
+    const known = byName.get(name);
+    if (known !== undefined) return known;
+    const made = dotted(name);
+    if (made !== undefined) byName.set(name, made);
+    return made;
+  };
   const all = EVENTS.map((info) => info.type);
   return {
     fields,
     sources: SOURCES,
-    get: (name) => byName.get(name),
+    get,
     find(name, source) {
-      const field = byName.get(name);
+      const field = get(name);
       return field !== undefined && (field.sources.length === 0 || field.sources.includes(source)) ? field : undefined;
     },
     bind(name, argument) {
-      const field = byName.get(name);
+      const field = get(name);
       if (field === undefined) throw new Error(`nonexistent field '${name}'`);
       return field.bind(argument);
     },

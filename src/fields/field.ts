@@ -37,9 +37,12 @@ export interface Field extends FieldSpec {
   readonly format: 'decimal' | 'hex' | 'octal' | 'padded';
   /** A function that reads the field with that argument. Throws an Error with the reference's words when the argument is wrong. */
   readonly bind: (argument: string | null) => Extractor;
+  /** What outputs show, where that differs from what conditions compare; null where it does not. */
+  readonly bindPrint: ((argument: string | null) => Extractor) | null;
 }
 
 export interface FieldOptions {
+  bindPrint?: (argument: string | null) => Extractor;
   isList?: boolean;
   argument?: 'none' | 'optional' | 'required';
   argumentHelp?: string;
@@ -88,6 +91,7 @@ export function rowMaker(className: string, defaults: FieldOptions = {}) {
       multi: all.multi,
       checkArgument: all.checkArgument,
       bind: typeof read === 'function' ? () => read : read.bind,
+      bindPrint: all.bindPrint ?? null,
     };
   };
 }

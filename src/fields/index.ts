@@ -1,12 +1,29 @@
 import { type BoundCatalogue, type CatalogueOptions, makeCatalogue } from './catalogue.ts';
+import { EVT_FIELDS } from './evt.ts';
+import { FD_FIELDS, FDLIST_FIELDS } from './fd.ts';
 import type { Field } from './field.ts';
+import { FSPATH_FIELDS } from './fspath.ts';
+import { GENERIC_FIELDS, UTIL_FIELDS } from './generic.ts';
+import { PROCESS_FIELDS } from './process.ts';
+import { GROUP_FIELDS, USER_FIELDS } from './user.ts';
 
 export type { BoundCatalogue, CatalogueOptions } from './catalogue.ts';
+export { dnsNames } from './dns.ts';
 export type { Depends, Extractor, Field } from './field.ts';
 export { bindOperand, fieldsOf } from './operand.ts';
 
 /** Every field that the product knows, in the order in which lists show them. */
-export const FIELDS: readonly Field[] = [];
+export const FIELDS: readonly Field[] = [
+  ...EVT_FIELDS,
+  ...FD_FIELDS,
+  ...FDLIST_FIELDS,
+  ...FSPATH_FIELDS,
+  ...GENERIC_FIELDS,
+  ...GROUP_FIELDS,
+  ...PROCESS_FIELDS,
+  ...USER_FIELDS,
+  ...UTIL_FIELDS,
+];
 
 /** The catalogue for the rule language, with the fields that the configuration adds. */
 export function fieldCatalogue(options: CatalogueOptions = {}): BoundCatalogue {

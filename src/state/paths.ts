@@ -45,7 +45,7 @@ export class Path {
   }
 }
 
-/** What stands for the directory of a relative name when its directory fd is not known (as in Falco). */
+/** What stands before a relative name when its directory is not known (as in Falco, without a slash). */
 export const UNKNOWN_DIRECTORY = '<UNKNOWN>';
 
 const SLASH = 47;

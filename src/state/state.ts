@@ -99,6 +99,17 @@ export class State {
   /** The event gave its fd another name (`fd.name_changed`). */
   fdNameChanged = false;
 
+  /** Name of the machine for `evt.hostname`; null: the one that the capture or the kernel gives. */
+  hostname: string | null = null;
+  /** Time of the first event. */
+  firstTs = 0n;
+
+  /** Time of the event and the one before it, as halves, because both are noted for every event. */
+  #tsHigh = 0;
+  #tsLow = 0;
+  #previousHigh = 0;
+  #previousLow = 0;
+
   readonly counters: StateCounters = {
     threads: 0,
     unknownThreads: 0,
@@ -128,6 +139,12 @@ export class State {
     this.fdNum = -1;
     this.path = null;
     this.fdNameChanged = false;
+    const { view, at } = event;
+    this.#previousHigh = this.#tsHigh;
+    this.#previousLow = this.#tsLow;
+    this.#tsHigh = view.getInt32(at + 4, true);
+    this.#tsLow = view.getInt32(at, true);
+    if (this.firstTs === 0n) this.firstTs = event.ts;
     if (this.leaving !== null || this.#loading) this.#settle();
     const type = event.type;
     const kind = CLASS[type] as number;
@@ -145,7 +162,7 @@ export class State {
       }
     }
     this.thread = thread;
-    thread.lastSeen = event.view.getUint32(event.at + 4, true);
+    thread.lastSeen = this.#tsHigh;
     const param = FD_PARAM[type] as number;
     if (param >= 0 && param < event.nparams) {
       try {
@@ -163,6 +180,11 @@ export class State {
         this.#malformed(error);
       }
     }
+  }
+
+  /** Time of the event before the one that was applied last; 0n when there was none. */
+  get previousTs(): bigint {
+    return (BigInt(this.#previousHigh >>> 0) << 32n) | BigInt(this.#previousLow >>> 0);
   }
 
   /** A read beyond the event's bytes is the producer's fault; anything else is ours. */

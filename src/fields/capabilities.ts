@@ -1,0 +1,11 @@
+/** Names of the capabilities by bit (linux/capability.h). */
+const NAMES =
+  'CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE'
+    .split(' ')
+    .map((name) => `CAP_${name}`);
+
+/** The capabilities of a set, lowest bit first, with blanks between. */
+export function capabilityNames(set: number | bigint): string {
+  const bits = BigInt(set);
+  return NAMES.filter((_, bit) => (bits >> BigInt(bit)) & 1n).join(' ');
+}

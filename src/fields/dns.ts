@@ -1,0 +1,102 @@
+/** Looks a name up; the addresses as byte strings of 4 or 16 bytes. */
+export type Lookup = (name: string) => Promise<readonly string[]>;
+
+/** A name is looked up again after this many milliseconds. */
+const REFRESH_MS = 600_000;
+/** After a failure: after this many milliseconds. */
+const RETRY_MS = 60_000;
+
+interface Entry {
+  addresses: readonly string[];
+  due: number;
+  busy: boolean;
+}
+
+/**
+ * The names that rules compare addresses with (`fd.sip.name = example.com`), looked up in the background.
+ * So a comparison never waits: until the first answer is there, no address has the name.
+ */
+export class DnsNames {
+  readonly #names = new Map<string, Entry>();
+  readonly #byAddress = new Map<string, string[]>();
+  readonly #lookup: Lookup;
+  /** Changes whenever an answer differs from the one before. */
+  epoch = 0;
+
+  constructor(lookup: Lookup) {
+    this.#lookup = lookup;
+  }
+
+  /** From now on `name` is known by its addresses; resolves when the first look-up is done. */
+  async watch(name: string): Promise<void> {
+    if (!this.#names.has(name)) this.#names.set(name, { addresses: [], due: 0, busy: false });
+    await this.refresh();
+  }
+
+  /** Looks up what is due; never rejects. */
+  async refresh(now = Date.now()): Promise<void> {
+    const due = [...this.#names].filter(([, entry]) => !entry.busy && entry.due <= now);
+    await Promise.all(due.map(([name, entry]) => this.#update(name, entry, now)));
+  }
+
+  async #update(name: string, entry: Entry, now: number): Promise<void> {
+    entry.busy = true;
+    try {
+      const addresses = [...(await this.#lookup(name))].sort();
+      entry.due = now + REFRESH_MS;
+      if (addresses.join() !== entry.addresses.join()) {
+        entry.addresses = addresses;
+        this.#rebuild();
+      }
+    } catch {
+      // An answer that we have stays valid; the name is asked for again.
+      entry.due = now + RETRY_MS;
+    } finally {
+      entry.busy = false;
+    }
+  }
+
+  #rebuild(): void {
+    this.#byAddress.clear();
+    for (const [name, { addresses }] of this.#names) {
+      for (const address of addresses) {
+        const names = this.#byAddress.get(address);
+        if (names === undefined) this.#byAddress.set(address, [name]);
+        else names.push(name);
+      }
+    }
+    this.epoch++;
+  }
+
+  /** The watched names that have this address; null when there is none. */
+  namesOf(address: string): readonly string[] | null {
+    return this.#byAddress.get(address) ?? null;
+  }
+}
+
+/** Asks the system's resolver. */
+async function systemLookup(name: string): Promise<string[]> {
+  const { lookup } = await import('node:dns/promises');
+  const answers = await lookup(name, { all: true });
+  return answers.map(({ address }) => addressBytes(address));
+}
+
+/** A textual address as a byte string. */
+export function addressBytes(address: string): string {
+  if (!address.includes(':')) return String.fromCharCode(...address.split('.').map(Number));
+  let text = address.replace(/%.*$/, '');
+  const dotted = /(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(text);
+  if (dotted !== null) {
+    const [a, b, c, d] = dotted.slice(1).map(Number) as [number, number, number, number];
+    text = `${text.slice(0, dotted.index)}${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
+  }
+  const [head = '', tail] = text.split('::');
+  const words = (part: string) => (part === '' ? [] : part.split(':').map((word) => Number.parseInt(word, 16)));
+  const left = words(head);
+  const right = tail === undefined ? [] : words(tail);
+  const all = [...left, ...new Array<number>(Math.max(0, 8 - left.length - right.length)).fill(0), ...right];
+  return String.fromCharCode(...all.flatMap((word) => [word >> 8, word & 255]));
+}
+
+/** The names that the loaded rules need. */
+export const dnsNames = new DnsNames(systemLookup);

@@ -1,0 +1,410 @@
+import { latin1 } from '../bytes.ts';
+import { type Event, PARAM_WIDTH, type ParamInfo, type ParamType } from '../event/index.ts';
+import type { Value } from '../rules/catalogue.ts';
+import { FdType } from '../scap/entries.ts';
+import {
+  currentDirectory,
+  directoryOf,
+  FD_TYPE_CHARS,
+  type Fd,
+  formatAddress,
+  formatEndpoint,
+  formatTuple,
+  joinPath,
+  L4,
+  type State,
+  UNKNOWN_DIRECTORY,
+} from '../state/index.ts';
+import { errnoName, signalName } from './errno.ts';
+import { syscallName } from './syscalls.ts';
+
+/** What stands in texts for a parameter without value. */
+export const NOT_AVAILABLE = '<NA>';
+
+const AT_FDCWD = -100;
+
+const WIDTHS: Readonly<Record<string, number | undefined>> = PARAM_WIDTH;
+
+const SIGNED: ReadonlySet<ParamType> = new Set([
+  'INT8',
+  'INT16',
+  'INT32',
+  'INT64',
+  'ERRNO',
+  'FD',
+  'PID',
+  'FD32',
+  'PID32',
+]);
+
+/** Parameter `i` as an integer, a number while that is exact; null when it is absent or too short. */
+export function integerParam(event: Event, i: number, type: ParamType): number | bigint | null {
+  const width = WIDTHS[type];
+  if (width === undefined || i >= event.nparams || event.len(i) < width) return null;
+  const at = event.offset(i);
+  const view = event.view;
+  const signed = SIGNED.has(type);
+  switch (width) {
+    case 1:
+      return signed ? view.getInt8(at) : view.getUint8(at);
+    case 2:
+      return signed ? view.getInt16(at, true) : view.getUint16(at, true);
+    case 4:
+      return signed ? view.getInt32(at, true) : view.getUint32(at, true);
+    default: {
+      const high = signed ? view.getInt32(at + 4, true) : view.getUint32(at + 4, true);
+      if (high < 0x200000 && high >= -0x200000) return high * 4294967296 + view.getUint32(at, true);
+      return signed ? view.getBigInt64(at, true) : view.getBigUint64(at, true);
+    }
+  }
+}
+
+/** Parameter `i` as a text without its NUL; null when it is absent or empty. */
+export function textParam(event: Event, i: number): string | null {
+  return i < event.nparams ? event.str(i) : null;
+}
+
+/** The number in the base that the event table asks for. */
+function printInteger(value: number | bigint, info: ParamInfo): string {
+  switch (info.format) {
+    case 2: {
+      const bits = (WIDTHS[info.type] ?? 8) * 8;
+      const positive = value < 0 ? BigInt.asUintN(bits, BigInt(value)) : value;
+      return positive.toString(16).toUpperCase();
+    }
+    case 3:
+      return value.toString().padStart(9, '0');
+    case 6:
+      return value.toString(8);
+    default:
+      return value.toString();
+  }
+}
+
+/** `A|B` for the flags that are set in `value`, in the order of the table; a name for 0 stands alone. */
+export function flagNames(value: number | bigint, flags: Readonly<Record<string, number>> | null): string {
+  if (flags === null) return '';
+  let rest = BigInt(value);
+  const whole = rest;
+  let text = '';
+  for (const name in flags) {
+    const bits = BigInt((flags[name] as number) >>> 0);
+    if (bits === 0n ? whole === 0n : rest !== 0n && (rest & bits) === bits) {
+      text += text === '' ? name : `|${name}`;
+      rest &= ~bits;
+    }
+  }
+  return text;
+}
+
+function enumName(value: number | bigint, flags: Readonly<Record<string, number>> | null): string {
+  if (flags === null) return '';
+  const wanted = Number(value);
+  for (const name in flags) if ((flags[name] as number) >>> 0 === wanted) return name;
+  return '';
+}
+
+/** Bytes as text: what is not printable ASCII becomes a dot. */
+export function printable(bytes: string): string {
+  return bytes.replace(/[^\x20-\x7e]/g, '.');
+}
+
+const L4_CHARS: Readonly<Record<number, string>> = { [L4.TCP]: 't', [L4.UDP]: 'u', [L4.ICMP]: 'i', [L4.RAW]: 'r' };
+
+/** `<f>/etc/passwd`, `<4t>1.2.3.4:5->…`. */
+export function fdText(fd: Fd): string {
+  const type = fd.type;
+  const isIp = type >= FdType.IPV4_SOCK && type <= FdType.IPV6_SERVSOCK;
+  const l4 = isIp && fd.socket !== null ? (L4_CHARS[fd.socket.l4] ?? '') : '';
+  return `<${FD_TYPE_CHARS[type] ?? 'o'}${l4}>${fd.name}`;
+}
+
+/** A parameter as text: the value itself, and what it stands for (a path for an fd, a symbol for a number), empty when nothing. */
+export interface ParamText {
+  text: string;
+  resolved: string;
+}
+
+const PLAIN = (text: string): ParamText => ({ text, resolved: '' });
+
+/** The directory fd that a relative path of the event belongs to, by convention the fd parameter before it. */
+function baseOfRelative(event: Event, i: number, state: State): string | null {
+  const thread = state.thread;
+  if (thread === null) return null;
+  const params = event.info.params;
+  for (let j = i - 1; j >= 0; j--) {
+    if (params[j]?.type !== 'FD') continue;
+    const dirfd = integerParam(event, j, 'FD');
+    if (dirfd === null) break;
+    const directory = directoryOf(thread, Number(dirfd));
+    return directory === null ? (Number(dirfd) === AT_FDCWD ? null : UNKNOWN_DIRECTORY) : directory.name;
+  }
+  return null;
+}
+
+function pathText(event: Event, i: number, type: ParamType, state: State): ParamText {
+  const path = textParam(event, i);
+  if (path === null || path === '') return PLAIN(NOT_AVAILABLE);
+  if (path.charCodeAt(0) === 47 || path === NOT_AVAILABLE || state.thread === null) return PLAIN(path);
+  const base = type === 'FSRELPATH' ? baseOfRelative(event, i, state) : (currentDirectory(state.thread)?.name ?? null);
+  if (base === null) return PLAIN(path);
+  const full = joinPath(base, path);
+  return { text: path, resolved: full === path ? '' : full };
+}
+
+/** A SOCKADDR parameter. */
+function addressText(event: Event, i: number): string {
+  const at = event.offset(i);
+  const length = event.len(i);
+  const family = event.buffer[at];
+  if (family === 2 && length >= 7) {
+    return formatEndpoint(latin1(event.buffer, at + 1, at + 5), event.view.getUint16(at + 5, true));
+  }
+  if (family === 10 && length >= 19) {
+    return formatEndpoint(latin1(event.buffer, at + 1, at + 17), event.view.getUint16(at + 17, true));
+  }
+  if (family === 1) return latin1(event.buffer, at + 1, at + length).replace(/\0.*$/s, '');
+  return '';
+}
+
+/** A SOCKTUPLE parameter. */
+function tupleText(event: Event, i: number): string {
+  const at = event.offset(i);
+  const length = event.len(i);
+  const { buffer, view } = event;
+  const family = buffer[at];
+  const width = family === 2 ? 4 : family === 10 ? 16 : 0;
+  if (width !== 0 && length >= 5 + 2 * width) {
+    const source = latin1(buffer, at + 1, at + 1 + width);
+    const destination = latin1(buffer, at + 3 + width, at + 3 + 2 * width);
+    const mapped = '\0\0\0\0\0\0\0\0\0\0\xff\xff';
+    const plain = width === 16 && source.startsWith(mapped) && destination.startsWith(mapped) ? 12 : 0;
+    return formatTuple(
+      source.slice(plain),
+      view.getUint16(at + 1 + width, true),
+      destination.slice(plain),
+      view.getUint16(at + 3 + 2 * width, true),
+    );
+  }
+  if (family === 1 && length >= 17) {
+    const path = latin1(buffer, at + 17, at + length).replace(/\0.*$/s, '');
+    const ends = `${view.getBigUint64(at + 1, true).toString(16)}->${view.getBigUint64(at + 9, true).toString(16)}`;
+    return path === '' ? ends : `${ends} ${path}`;
+  }
+  return '';
+}
+
+/** A FDLIST parameter: u16 count, then u64 fd and u16 flags each. */
+export function fdList(event: Event, i: number): { fd: number; flags: number }[] {
+  if (i >= event.nparams || event.len(i) < 2) return [];
+  const at = event.offset(i);
+  const count = Math.min(event.view.getUint16(at, true), Math.floor((event.len(i) - 2) / 10));
+  const list: { fd: number; flags: number }[] = [];
+  for (let j = 0; j < count; j++) {
+    const entry = at + 2 + j * 10;
+    list.push({ fd: event.view.getInt32(entry, true), flags: event.view.getUint16(entry + 8, true) });
+  }
+  return list;
+}
+
+function fdListText(event: Event, i: number, state: State): string {
+  return fdList(event, i)
+    .map(({ fd, flags }) => {
+      const entry = state.thread?.fds.get(fd) ?? null;
+      return `${fd}:${entry === null ? '' : (FD_TYPE_CHARS[entry.type] ?? 'o')}${flags.toString(16)}`;
+    })
+    .join(' ');
+}
+
+/** Kinds of a DYN parameter by the tag in its first byte, per parameter (the schema's dynamic tables). */
+const DYN: Readonly<Record<string, readonly ParamInfo[]>> = {
+  'ptrace.addr': [dyn('UINT64', 2), dyn('SIGTYPE', 1)],
+  'ptrace.data': [dyn('UINT64', 2), dyn('SIGTYPE', 1)],
+  'setsockopt.val': sockopt(),
+  'getsockopt.val': sockopt(),
+};
+
+function dyn(type: ParamType, format: number): ParamInfo {
+  return { name: '', type, format, flags: null };
+}
+
+/** PPM_SOCKOPT_IDX_*: unknown, errno, u32, u64, timeval. */
+function sockopt(): ParamInfo[] {
+  return [dyn('BYTEBUF', 2), dyn('ERRNO', 1), dyn('UINT32', 1), dyn('UINT64', 1), dyn('RELTIME', 1)];
+}
+
+function dynText(event: Event, i: number, info: ParamInfo): ParamText {
+  const at = event.offset(i);
+  const length = event.len(i) - 1;
+  const kind = DYN[`${event.info.name}.${info.name}`]?.[event.buffer[at] as number];
+  const width = kind === undefined ? undefined : WIDTHS[kind.type];
+  if (kind === undefined || width === undefined || length < width) {
+    return PLAIN(printable(latin1(event.buffer, at + 1, at + 1 + Math.max(length, 0))));
+  }
+  const view = event.view;
+  const value: number | bigint =
+    width === 1
+      ? view.getUint8(at + 1)
+      : width === 4
+        ? view.getUint32(at + 1, true)
+        : kind.type === 'ERRNO'
+          ? view.getBigInt64(at + 1, true)
+          : view.getBigUint64(at + 1, true);
+  if (kind.type === 'SIGTYPE') return { text: value.toString(), resolved: signalName(Number(value)) };
+  if (kind.type === 'ERRNO') return { text: value.toString(), resolved: value < 0 ? errnoName(Number(value)) : '' };
+  return PLAIN(printInteger(value, kind));
+}
+
+const pad = (value: number, digits: number) => String(value).padStart(digits, '0');
+
+/** A point of time as texts of events have it: local time, with the date and nanoseconds. */
+export function timeText(ns: bigint): string {
+  const date = new Date(Number(ns / 1000000n));
+  const day = `${date.getFullYear()}-${pad(date.getMonth() + 1, 2)}-${pad(date.getDate(), 2)}`;
+  return `${day} ${clockText(ns)}`;
+}
+
+/** `15:04:05.123456789`, local time. */
+export function clockText(ns: bigint): string {
+  const date = new Date(Number(ns / 1000000n));
+  const seconds = `${pad(date.getHours(), 2)}:${pad(date.getMinutes(), 2)}:${pad(date.getSeconds(), 2)}`;
+  return `${seconds}.${String(ns % 1000000000n).padStart(9, '0')}`;
+}
+
+/** Parameter `i` as text, as libsinsp's `get_param_as_str` writes it; null when the event has no such parameter. */
+export function paramText(event: Event, i: number, state: State): ParamText | null {
+  const info = event.info.params[i];
+  if (info === undefined || i >= event.nparams) return null;
+  const type = info.type;
+  if (event.len(i) === 0) return PLAIN(NOT_AVAILABLE);
+  switch (type) {
+    case 'CHARBUF':
+      return PLAIN(textParam(event, i) || NOT_AVAILABLE);
+    case 'FSPATH':
+    case 'FSRELPATH':
+      return pathText(event, i, type, state);
+    case 'BYTEBUF':
+      return PLAIN(printable(event.bytes(i) ?? ''));
+    case 'CHARBUFARRAY':
+    case 'CHARBUF_PAIR_ARRAY':
+      return PLAIN(
+        (event.bytes(i) ?? '')
+          .replace(/\0$/, '')
+          .split('\0')
+          .join(type === 'CHARBUFARRAY' ? ' ' : '.'),
+      );
+    case 'SOCKADDR':
+      return PLAIN(addressText(event, i));
+    case 'SOCKTUPLE':
+      return PLAIN(tupleText(event, i));
+    case 'FDLIST':
+      return PLAIN(fdListText(event, i, state));
+    case 'DYN':
+      return dynText(event, i, info);
+    case 'IPV4ADDR':
+    case 'IPV6ADDR':
+      return PLAIN(formatAddress(event.bytes(i) ?? ''));
+    default:
+      break;
+  }
+  if (type === 'DOUBLE') {
+    return event.len(i) < 8 ? PLAIN(NOT_AVAILABLE) : PLAIN(event.view.getFloat64(event.offset(i), true).toFixed(6));
+  }
+  const value = integerParam(event, i, type);
+  if (value === null) return PLAIN(NOT_AVAILABLE);
+  const text = printInteger(value, info);
+  switch (type) {
+    case 'ERRNO':
+      return { text, resolved: value < 0 ? errnoName(Number(value)) : '' };
+    case 'FD':
+    case 'FD32': {
+      const num = Number(value);
+      if (num < 0) return { text, resolved: num === AT_FDCWD ? 'AT_FDCWD' : errnoName(num) };
+      const fd = num === state.fdNum && state.fd !== null ? state.fd : (state.thread?.fds.get(num) ?? null);
+      return { text, resolved: fd === null ? '' : fdText(fd) };
+    }
+    case 'PID':
+    case 'PID32': {
+      const other = state.threads.get(Number(value));
+      return { text, resolved: other === null || other.placeholder ? '' : other.comm };
+    }
+    case 'UID':
+      return value === 0xffffffff
+        ? { text: '-1', resolved: '<NONE>' }
+        : { text, resolved: state.users.user(state.thread?.container ?? '', Number(value))?.name ?? '' };
+    case 'GID':
+      return value === 0xffffffff
+        ? { text: '-1', resolved: '<NONE>' }
+        : { text, resolved: state.users.group(state.thread?.container ?? '', Number(value)) ?? '' };
+    case 'SIGTYPE':
+      return { text, resolved: signalName(Number(value)) };
+    case 'SIGSET': {
+      const names: string[] = [];
+      for (let bit = 0; bit < 32; bit++) if ((Number(value) & (1 << bit)) !== 0) names.push(signalName(bit + 1));
+      return { text: names.join(' '), resolved: '' };
+    }
+    case 'SYSCALLID':
+      return { text, resolved: 1 < event.nparams ? syscallName(event.u16(1)) : '' };
+    case 'BOOL':
+      return PLAIN(value === 0 ? 'false' : 'true');
+    case 'ABSTIME':
+      return PLAIN(timeText(BigInt(value)));
+    case 'FLAGS8':
+    case 'FLAGS16':
+    case 'FLAGS32':
+    case 'MODE':
+      return { text, resolved: flagNames(value, info.flags) };
+    case 'ENUMFLAGS8':
+    case 'ENUMFLAGS16':
+    case 'ENUMFLAGS32':
+      return { text, resolved: enumName(value, info.flags) };
+    default:
+      return PLAIN(text);
+  }
+}
+
+/** `evt.args`: every parameter as `name=value(resolved)`. */
+export function allParamsText(event: Event, state: State): string {
+  const info = event.info;
+  const parts: string[] = [];
+  const count = Math.min(event.nparams, info.params.length);
+  for (let i = 0; i < count; i++) {
+    const value = paramText(event, i, state);
+    if (value === null) break;
+    const name = info.params[i]?.name ?? '';
+    parts.push(`${name}=${value.text}${value.resolved === '' ? '' : `(${value.resolved})`}`);
+  }
+  return parts.join(' ');
+}
+
+/** Parameter `i` as a value for comparisons (`evt.rawarg`): numbers as numbers, texts and bytes as they are. */
+export function rawParam(event: Event, i: number): Value | null {
+  const info = event.info.params[i];
+  if (info === undefined || i >= event.nparams) return null;
+  switch (info.type) {
+    case 'CHARBUF':
+    case 'FSPATH':
+    case 'FSRELPATH': {
+      const text = textParam(event, i);
+      return text === null ? NOT_AVAILABLE : text;
+    }
+    case 'IPV4ADDR':
+    case 'IPV6ADDR':
+    case 'BYTEBUF':
+    case 'CHARBUFARRAY':
+    case 'CHARBUF_PAIR_ARRAY':
+    case 'SOCKADDR':
+    case 'SOCKTUPLE':
+    case 'FDLIST':
+    case 'DYN':
+      return event.bytes(i);
+    case 'BOOL': {
+      const value = integerParam(event, i, 'BOOL');
+      return value === null ? null : value !== 0;
+    }
+    case 'DOUBLE':
+      return event.len(i) < 8 ? null : event.view.getFloat64(event.offset(i), true);
+    default:
+      return integerParam(event, i, info.type);
+  }
+}
