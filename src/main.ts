@@ -7,6 +7,7 @@ enableCompileCache();
 const COMMANDS: Readonly<Record<string, () => Promise<{ main(args: string[]): Promise<number> }>>> = {
   run: () => import('./cli/run.ts'),
   replay: () => import('./cli/replay.ts'),
+  record: () => import('./cli/record.ts'),
   rules: () => import('./cli/rules.ts'),
   explain: () => import('./cli/explain.ts'),
   hub: () => import('./cli/hub.ts'),

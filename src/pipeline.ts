@@ -10,24 +10,34 @@ import { extraFields } from './sensor/append-output.ts';
 import type { Pipeline, PipelineEnd, PipelineHost, PipelineSetup, PipelineSnapshot } from './sensor/contract.ts';
 import { createDropMonitor, type DropAction } from './sensor/drops.ts';
 import { formatInternalAlert, type InternalAlert, type InternalAlertForm } from './sensor/internal-alert.ts';
+import type { OpenSource } from './sensor/open-source.ts';
 import { openRecorder, type Recorder } from './sensor/recorder.ts';
+import { openRecording } from './sensor/recording.ts';
 import { type LoadedRules, loadRuleSet } from './sensor/rule-set.ts';
-import { type OpenSource, openSources } from './sensor/sources.ts';
+import { openSources } from './sensor/sources.ts';
 import type { RuleCount } from './sensor/statistics.ts';
 
 /** How long a source is waited for at a time: bounds how late a stop, a reload or a time-out is seen. */
 const POLL_MS = 30;
 
-export async function openPipeline(first: PipelineSetup, host: PipelineHost): Promise<Pipeline> {
+/** Loads the rules and opens the sources; rejects with a RulesError or SourceError. `open` is there for tests. */
+export async function openPipeline(
+  first: PipelineSetup,
+  host: PipelineHost,
+  open: typeof openSources = openSources,
+): Promise<Pipeline> {
   let setup = first;
-  const loaded = await loadRuleSet(setup);
-  const sources = await openSources(setup);
+  const loaded = loadRuleSet(setup);
+  const sources = await open(setup, loaded);
   const counts = new Map<string, RuleCount & { source: string; tags: readonly string[] }>();
+  const syscalls = sources.find((source) => source.name === 'syscall');
+  const recording =
+    setup.record === null || syscalls === undefined ? null : openRecording(setup.record, syscalls.state);
   let pending: Message[] = [];
   let end: PipelineEnd | null = null;
+  let stopping = false;
 
   const live = setup.config.engine.kind !== 'replay';
-  const syscalls = sources.find((source) => source.name === 'syscall');
   const raise = (alert: InternalAlert): void => {
     pending.push(formatInternalAlert(alert, internalForm(setup)));
   };
@@ -81,7 +91,7 @@ export async function openPipeline(first: PipelineSetup, host: PipelineHost): Pr
   /** Judges one source to its end. */
   async function drain(source: OpenSource, index: number): Promise<void> {
     const { state } = source;
-    const watchesDrops = source === syscalls;
+    const isSyscalls = source === syscalls;
     let firstTime = 0;
     let idle = 0;
     let lastTime = 0n;
@@ -89,7 +99,7 @@ export async function openPipeline(first: PipelineSetup, host: PipelineHost): Pr
     const visit = (event: Event): void => {
       if (end !== null) return;
       const time = event.tsApprox;
-      if (watchesDrops && drops.due(time)) {
+      if (isSyscalls && drops.due(time)) {
         now = event.ts;
         drops.check(time, source.totals());
       }
@@ -102,6 +112,7 @@ export async function openPipeline(first: PipelineSetup, host: PipelineHost): Pr
       }
       const judge = judges[index] as Judge;
       judge.recorder?.event(event);
+      if (isSyscalls) recording?.event(event);
       state.apply(event);
       judge.engine.process(event);
       if (live) lastTime = event.ts;
@@ -129,26 +140,33 @@ export async function openPipeline(first: PipelineSetup, host: PipelineHost): Pr
       host.alerts(messages);
     }
     if (host.room !== null) await host.room();
+    if (recording !== null) await recording.drained();
   }
 
   return {
     sources: sources.map((source) => source.name),
     async run() {
+      for (const source of sources) source.start?.();
       await Promise.all(sources.map(drain));
       await Promise.all(judges.map((judge) => judge.recorder?.close()));
       await flush();
+      await recording?.close();
       return end ?? { kind: 'ended' };
     },
-    stop() {
-      end ??= { kind: 'stopped' };
+    stop(signal) {
+      // A watched command is asked first: the run ends with it. Asked twice, we do not wait for it.
+      const asked = !stopping && sources.some((source) => source.signal?.(signal) === true);
+      stopping = true;
+      if (!asked) end ??= { kind: 'stopped' };
     },
     async reload(next) {
-      const rules = await loadRuleSet(next);
+      const rules = loadRuleSet(next);
       const made = sources.map((source) => makeJudge(source, rules, next));
       // Between two events: no source is inside a visitor while this runs.
       const before = judges;
       setup = next;
       judges = made;
+      for (const source of sources) source.select?.(rules);
       await Promise.all(before.map((judge) => judge.recorder?.close()));
     },
     snapshot: async () => ({

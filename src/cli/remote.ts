@@ -70,7 +70,7 @@ export async function openRemotePipeline(
       post({ kind: 'run' });
       return running;
     },
-    stop: () => post({ kind: 'stop' }),
+    stop: (signal) => post({ kind: 'stop', signal }),
     reload: (next) =>
       new Promise((resolve, reject) => {
         reloads.push({ resolve, reject });

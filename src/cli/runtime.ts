@@ -62,13 +62,14 @@ export async function runSensor(first: RunInput, options: RunOptions): Promise<R
     raise,
   );
   const stopWatching = listenForSignals({
-    stop: () => pipeline.stop(),
+    stop: (signal) => pipeline.stop(signal),
     reopen: () => void outputs.reopen().catch((error: Error) => log.error(`Cannot reopen outputs: ${error.message}`)),
     reload,
   });
   let watcher = await watchInput(input, options, reload);
   let stopTimer: NodeJS.Timeout | null = null;
-  if (options.stopAfterSeconds > 0) stopTimer = setTimeout(() => pipeline.stop(), options.stopAfterSeconds * 1000);
+  if (options.stopAfterSeconds > 0)
+    stopTimer = setTimeout(() => pipeline.stop('SIGTERM'), options.stopAfterSeconds * 1000);
 
   /** One reload at a time; a change during one is seen by the next. */
   let reloading: Promise<void> = Promise.resolve();
@@ -144,10 +145,14 @@ function form({ loaded: { config }, setup }: RunInput): Parameters<typeof format
   };
 }
 
-function listenForSignals(actions: { stop(): void; reopen(): void; reload(reason: string): void }): () => void {
+function listenForSignals(actions: {
+  stop(signal: NodeJS.Signals): void;
+  reopen(): void;
+  reload(reason: string): void;
+}): () => void {
   const handlers: [NodeJS.Signals, () => void][] = [
-    ['SIGINT', () => actions.stop()],
-    ['SIGTERM', () => actions.stop()],
+    ['SIGINT', () => actions.stop('SIGINT')],
+    ['SIGTERM', () => actions.stop('SIGTERM')],
     ['SIGUSR1', () => actions.reopen()],
     ['SIGHUP', () => actions.reload('SIGHUP received')],
   ];

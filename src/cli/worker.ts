@@ -18,7 +18,7 @@ export interface PortableError {
 
 export type ToWorker =
   | { readonly kind: 'run' }
-  | { readonly kind: 'stop' }
+  | { readonly kind: 'stop'; readonly signal: NodeJS.Signals }
   | { readonly kind: 'snapshot' }
   | { readonly kind: 'reload'; readonly setup: PipelineSetup };
 
@@ -49,7 +49,7 @@ async function serve(pipeline: Pipeline, message: ToWorker): Promise<void> {
       break;
     }
     case 'stop':
-      pipeline.stop();
+      pipeline.stop(message.signal);
       break;
     case 'snapshot':
       post({ kind: 'snapshot', snapshot: await pipeline.snapshot() });

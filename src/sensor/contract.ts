@@ -63,7 +63,8 @@ export interface Pipeline {
   readonly sources: readonly string[];
   /** Resolves at the end of all sources, or after {@link stop}. */
   run(): Promise<PipelineEnd>;
-  stop(): void;
+  /** Passes the signal on to a watched command and ends with it; without one, or asked again, ends at once. */
+  stop(signal: NodeJS.Signals): void;
   /** Loads rules and settings anew; when it rejects, nothing has changed. Open sources and all state stay. */
   reload(setup: PipelineSetup): Promise<void>;
   snapshot(): Promise<PipelineSnapshot>;

@@ -1,25 +1,10 @@
 /** Opens the event sources that a setup asks for, each with a state of its own. */
 import { loadedPlugins } from '../config/index.ts';
-import { openCapture, type Source } from '../source/index.ts';
+import { openCapture } from '../source/index.ts';
 import { State } from '../state/index.ts';
 import type { PipelineSetup } from './contract.ts';
-import type { EventTotals } from './drops.ts';
-
-export interface OpenSource {
-  readonly name: string;
-  /** What Falco calls the way of reading: `modern_bpf`, `savefile`, `nodriver`. */
-  readonly engine: string;
-  readonly source: Source;
-  readonly state: State;
-  totals(): EventTotals;
-  /** Exit status of the watched command, null while it runs; only where there is one. */
-  readonly commandStatus?: () => number | null;
-}
-
-/** A source that cannot be opened, in words for the user. */
-export class SourceError extends Error {
-  override name = 'SourceError';
-}
+import { type OpenSource, SourceError } from './open-source.ts';
+import type { LoadedRules } from './rule-set.ts';
 
 /** The names of the sources that the configuration provides, whether they are turned on or not. */
 export function providedSources(setup: Pick<PipelineSetup, 'config'>): string[] {
@@ -41,11 +26,16 @@ export function enabledSources(setup: Pick<PipelineSetup, 'config' | 'enabledSou
   return on;
 }
 
-export async function openSources(setup: PipelineSetup): Promise<OpenSource[]> {
-  const { config } = setup;
-  const { kind } = config.engine;
+export async function openSources(setup: PipelineSetup, rules: LoadedRules): Promise<OpenSource[]> {
+  const { kind } = setup.config.engine;
   if (kind === 'replay') return [await openReplay(setup)];
-  throw new SourceError(`engine.kind '${kind}' has no source: ${enabledSources(setup).join(', ')}`);
+  const on = enabledSources(setup);
+  const opened: OpenSource[] = [];
+  if (on.includes('syscall') && kind !== 'nodriver') {
+    const { openLive } = await import('./live.ts');
+    opened.push(openLive(setup, rules));
+  }
+  return opened;
 }
 
 function newState({ config }: PipelineSetup): State {

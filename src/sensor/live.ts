@@ -1,0 +1,159 @@
+/** Live system calls: the probe with the scope, the selection of events and the command that a setup asks for. */
+import type { Config } from '../config/index.ts';
+import { EVENTS } from '../event/index.ts';
+import { log } from '../log.ts';
+import type { Source } from '../source/index.ts';
+import { runScoped } from '../source/run.ts';
+import { openSyscallSource, type SyscallScope, type SyscallSource } from '../source/syscall.ts';
+import { State } from '../state/index.ts';
+import type { PipelineSetup } from './contract.ts';
+import type { EventTotals } from './drops.ts';
+import { type OpenSource, SourceError } from './open-source.ts';
+import type { LoadedRules } from './rule-set.ts';
+
+/** Loads the probe. Throws {@link SourceError} in words for the user. */
+export function openLive(setup: PipelineSetup, rules: LoadedRules): OpenSource {
+  const { config } = setup;
+  const state = new State({
+    threadTableSize: config.falco_libs.thread_table_size,
+    threadTimeoutSeconds: config.falco_libs.thread_table_auto_purging_thread_timeout_s,
+  });
+  const source = open(setup, rules);
+  for (const [program, reason] of source.skipped)
+    log.warning(`The kernel does not take the program ${program}: ${reason}`);
+  let command: Command | null = null;
+  let totals = noTotals();
+  const run = setup.command;
+  return {
+    name: 'syscall',
+    engine: 'modern_bpf',
+    state,
+    source: closing(
+      source,
+      () => {
+        totals = read(source);
+      },
+      () => command?.status !== undefined && command.status !== null,
+    ),
+    totals: () => (source.ended ? totals : read(source)),
+    select: (next) => source.select(selection(next, setup)),
+    ...(run === null
+      ? {}
+      : {
+          start() {
+            command = startCommand(run, source);
+          },
+          signal: (signal) => command?.signal(signal) ?? false,
+          commandStatus: () => command?.status ?? null,
+        }),
+  };
+}
+
+function open(setup: PipelineSetup, rules: LoadedRules): SyscallSource {
+  const { config, command } = setup;
+  try {
+    return openSyscallSource({
+      scope: command === null ? scopeOf(config.windhover.scope) : { kind: 'tree', pids: [] },
+      selected: selection(rules, setup),
+      ringBytes: ringBytes(config),
+      snaplen: config.falco_libs.snaplen,
+      requireScope: config.windhover.require_scope,
+    });
+  } catch (error) {
+    throw new SourceError((error as Error).message);
+  }
+}
+
+/** `everything`, `cgroup=DIRECTORY` or `pid=N,N`. */
+export function scopeOf(text: string): SyscallScope {
+  if (text === 'everything') return { kind: 'all' };
+  const [kind, value = ''] = text.split(/=(.*)/s);
+  if (kind === 'cgroup' && value.startsWith('/')) return { kind: 'cgroup', path: value };
+  if (kind === 'pid' && /^\d+(,\d+)*$/.test(value)) return { kind: 'tree', pids: value.split(',').map(Number) };
+  throw new SourceError(`'${text}' is no scope: use everything, cgroup=DIRECTORY or pid=NUMBER`);
+}
+
+/** The size of Falco's buffers together, as one ring: a preset for each group of CPUs. */
+function ringBytes({ engine }: Config): number {
+  const { buf_size_preset: preset, cpus_for_each_buffer: shared } = engine.modern_ebpf;
+  const buffers = shared === 0 ? 1 : Math.ceil(navigator.hardwareConcurrency / shared);
+  return 2 ** Math.ceil(Math.log2(buffers * 2 ** (preset - 1))) * (1 << 20);
+}
+
+/** Codes of the events that rules can match, with what `base_syscalls` adds; undefined for all. */
+function selection({ active }: LoadedRules, { config, record }: PipelineSetup): Iterable<number> | undefined {
+  const { all, custom_set: custom } = config.base_syscalls;
+  if (all || record !== null) return undefined;
+  const codes = new Set<number>();
+  for (const rule of active) if (rule.source === 'syscall') for (const code of rule.eventTypes) codes.add(code);
+  for (const entry of custom) {
+    const name = entry.replace(/^!/, '');
+    for (const { name: event, type } of EVENTS) {
+      if (event !== name) continue;
+      if (entry.startsWith('!')) codes.delete(type);
+      else codes.add(type);
+    }
+  }
+  return codes;
+}
+
+function noTotals(): EventTotals {
+  return { events: 0, drops: 0, byReason: {} };
+}
+
+function read(source: SyscallSource): EventTotals {
+  const { produced, dropped } = source.counters();
+  const drops = Object.values(dropped).reduce((sum, n) => sum + n, 0);
+  const byReason: Record<string, number> = { buffer_total: drops };
+  for (const [name, count] of Object.entries(dropped)) {
+    byReason[`buffer_${name === 'other' ? 'other_interest' : name}_exit`] = count;
+  }
+  return { events: produced - drops, drops, byReason };
+}
+
+/** The source, which ends once the command has and its last events are read, and tells before it closes. */
+function closing(source: SyscallSource, beforeClose: () => void, commandEnded: () => boolean): Source {
+  let ended = false;
+  return {
+    name: source.name,
+    async next(visit, timeoutMs) {
+      const over = commandEnded();
+      const delivered = await source.next(visit, over ? 0 : timeoutMs);
+      if (over && delivered === 0) ended = true;
+      return delivered;
+    },
+    get ended() {
+      return ended || source.ended;
+    },
+    stats: () => source.stats(),
+    close() {
+      beforeClose();
+      source.close();
+    },
+  };
+}
+
+interface Command {
+  /** null while it runs. */
+  readonly status: number | null;
+  /** Passes a signal on; false when it has ended. */
+  signal(signal: NodeJS.Signals): boolean;
+}
+
+function startCommand(argv: readonly string[], source: SyscallSource): Command {
+  const run = runScoped(argv, source);
+  const command = {
+    status: null as number | null,
+    signal: (signal: NodeJS.Signals) => command.status === null && run.child.kill(signal),
+  };
+  run.status.then(
+    (status) => {
+      command.status = status;
+    },
+    (error: Error) => {
+      log.error(`Cannot start ${argv[0]}: ${error.message}`);
+      command.status = 127;
+    },
+  );
+  return command;
+}
