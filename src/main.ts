@@ -5,6 +5,7 @@ enableCompileCache();
 
 /** What comes first on the command line; anything else is the sensor with Falco's flags. */
 const COMMANDS: Readonly<Record<string, () => Promise<{ main(args: string[]): Promise<number> }>>> = {
+  demo: () => import('./cli/demo.ts'),
   run: () => import('./cli/run.ts'),
   replay: () => import('./cli/replay.ts'),
   record: () => import('./cli/record.ts'),
