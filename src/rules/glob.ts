@@ -11,18 +11,28 @@ type Token = number | Uint8Array;
 
 /** @param fold whether letters match in either case (FNM_CASEFOLD). */
 export function compileGlob(pattern: string, fold = false): Glob {
-  const tokens = tokenize(fold ? lower(pattern) : pattern, fold);
+  const tokens = tokenize(pattern, fold);
   if (tokens === null) return () => false;
   if (tokens.every((token) => typeof token === 'number' && token !== STAR)) {
     const literal = String.fromCharCode(...(tokens as number[]));
-    return fold ? (text) => lower(text) === literal : (text) => text === literal;
+    return (text) => text === literal;
   }
-  return fold ? (text) => matches(tokens, lower(text)) : (text) => matches(tokens, text);
+  return (text) => matches(tokens, text);
 }
 
 /** ASCII only, as the C locale folds. */
-function lower(text: string): string {
-  return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+function lower(code: number): number {
+  return code >= 0x41 && code <= 0x5a ? code + 32 : code;
+}
+
+/** A byte as it is written, or in either case. */
+function byteToken(code: number, fold: boolean): Token {
+  const small = lower(code);
+  if (!fold || small < 0x61 || small > 0x7a) return code;
+  const set = new Uint8Array(256);
+  set[small] = 1;
+  set[small - 32] = 1;
+  return set;
 }
 
 /** Linear in text × stars: only the last star is ever tried again. */
@@ -51,7 +61,7 @@ function matches(tokens: readonly Token[], text: string): boolean {
   return t === tokens.length;
 }
 
-/** null for a pattern that can match nothing: a trailing backslash, or a class that does not exist. */
+/** null for a pattern that can match nothing, as its last backslash escapes nothing. */
 function tokenize(pattern: string, fold: boolean): Token[] | null {
   const tokens: Token[] = [];
   for (let i = 0; i < pattern.length; i++) {
@@ -62,10 +72,9 @@ function tokenize(pattern: string, fold: boolean): Token[] | null {
       tokens.push(new Uint8Array(256).fill(1));
     } else if (char === '\\') {
       if (++i === pattern.length) return null;
-      tokens.push(pattern.charCodeAt(i));
+      tokens.push(byteToken(pattern.charCodeAt(i), fold));
     } else if (char === '[') {
       const set = bracket(pattern, i, fold);
-      if (set === 'invalid') return null;
       if (set === null) {
         tokens.push(0x5b);
       } else {
@@ -73,7 +82,7 @@ function tokenize(pattern: string, fold: boolean): Token[] | null {
         i = set.end;
       }
     } else {
-      tokens.push(pattern.charCodeAt(i));
+      tokens.push(byteToken(pattern.charCodeAt(i), fold));
     }
   }
   return tokens;
@@ -95,50 +104,62 @@ const CLASSES: Record<string, RegExp> = {
   xdigit: /[0-9A-Fa-f]/,
 };
 
+const NOTHING = /(?!)/;
+
 /** A bracket expression at `start`; null when it is never closed, so that the bracket stands for itself. */
-function bracket(pattern: string, start: number, fold: boolean): { bytes: Uint8Array; end: number } | 'invalid' | null {
-  const bytes = new Uint8Array(256);
+function bracket(pattern: string, start: number, fold: boolean): { bytes: Uint8Array; end: number } | null {
+  // Classes and named bytes hold as they are, single ones and ranges as they are folded.
+  const members = new Uint8Array(256);
+  const folded = new Uint8Array(256);
   let i = start + 1;
   const negated = pattern[i] === '!' || pattern[i] === '^';
   if (negated) i++;
+  let isBroken = false;
   let first = true;
   for (; ; first = false) {
     if (i >= pattern.length) return null;
     if (pattern[i] === ']' && !first) break;
     const cls = /^\[:([a-z]*):\]/.exec(pattern.slice(i));
     if (cls !== null) {
-      const members = CLASSES[cls[1] as string];
-      if (members === undefined) return 'invalid';
-      for (let code = 0; code < 256; code++) {
-        const char = String.fromCharCode(code);
-        const either = fold && (members.test(char.toLowerCase()) || members.test(char.toUpperCase())) && code < 128;
-        if (either || members.test(char)) bytes[code] = 1;
-      }
+      const test = CLASSES[cls[1] as string] ?? NOTHING;
+      // Of what stands after a class that does not exist, and of what is not in the set, nothing matches.
+      isBroken ||= test === NOTHING;
+      if (!isBroken) for (let code = 0; code < 256; code++) if (test.test(String.fromCharCode(code))) members[code] = 1;
       i += cls[0].length;
       continue;
     }
-    const low = element(pattern, i);
+    const low = element(pattern, i, fold);
     if (low === null) return null;
     i = low.next;
     if (pattern[i] === '-' && i + 1 < pattern.length && pattern[i + 1] !== ']') {
-      const high = element(pattern, i + 1);
+      const high = element(pattern, i + 1, fold);
       if (high === null) return null;
-      for (let code = low.code; code <= high.code; code++) bytes[code] = 1;
+      if (!isBroken) for (let code = low.code; code <= high.code; code++) folded[code] = 1;
       i = high.next;
-    } else {
-      bytes[low.code] = 1;
+    } else if (!isBroken) {
+      (low.isNamed ? members : folded)[low.code] = 1;
     }
   }
-  if (negated) for (let code = 0; code < 256; code++) bytes[code] = 1 - (bytes[code] as number);
+  const bytes = new Uint8Array(256);
+  for (let code = 0; code < 256; code++) {
+    const isMember = members[code] === 1 || folded[fold ? lower(code) : code] === 1;
+    bytes[code] = isMember === negated || (isBroken && negated) ? 0 : 1;
+  }
   return { bytes, end: i };
 }
 
-/** One byte of a bracket expression: plain, escaped, `[.x.]` or `[=x=]`. */
-function element(pattern: string, at: number): { code: number; next: number } | null {
+/** One byte of a bracket expression: plain, escaped, or named as `[.x.]` or `[=x=]`. */
+function element(
+  pattern: string,
+  at: number,
+  fold: boolean,
+): { readonly code: number; readonly next: number; readonly isNamed: boolean } | null {
+  const code = (i: number) => (fold ? lower(pattern.charCodeAt(i)) : pattern.charCodeAt(i));
   if (pattern[at] === '\\') {
-    return at + 1 < pattern.length ? { code: pattern.charCodeAt(at + 1), next: at + 2 } : null;
+    return at + 1 < pattern.length ? { code: code(at + 1), next: at + 2, isNamed: false } : null;
   }
-  const named = /^\[([.=])([\s\S])\1\]/.exec(pattern.slice(at, at + 5));
-  if (named !== null) return { code: (named[2] as string).charCodeAt(0), next: at + 5 };
-  return { code: pattern.charCodeAt(at), next: at + 1 };
+  if (/^\[([.=])[\s\S]\1\]/.test(pattern.slice(at, at + 5))) {
+    return { code: pattern.charCodeAt(at + 2), next: at + 5, isNamed: true };
+  }
+  return { code: code(at), next: at + 1, isNamed: false };
 }
