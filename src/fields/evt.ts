@@ -185,7 +185,10 @@ function bindRawArgumentText(argument: string | null): Extractor {
   const index = argumentIndex(argument);
   return (event, state) => {
     const at = index(event);
-    return at < 0 ? null : (paramText(event, at, state)?.text ?? null);
+    if (at < 0) return null;
+    // A number that the kernel left out is printed as 0, although it is no value for conditions.
+    if (event.len(at) === 0 && rawParam(event, at) === null) return '0';
+    return paramText(event, at, state)?.text ?? null;
   };
 }
 

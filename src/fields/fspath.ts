@@ -53,7 +53,7 @@ const NAME = places({
   SYSCALL_LCHOWN_X: ['path'],
   SYSCALL_FCHOWNAT_X: ['pathname', 'dirfd'],
   SYSCALL_FCHOWN_X: ['', 'fd'],
-  SYSCALL_QUOTACTL_X: ['quotafilepath'],
+  SYSCALL_QUOTACTL_X: ['special'],
   SYSCALL_UMOUNT_1_X: ['name'],
   SYSCALL_UMOUNT2_X: ['name'],
   SYSCALL_MKNOD_X: ['path'],
@@ -66,13 +66,13 @@ const NAME = places({
   SYSCALL_ACCESS_X: ['name'],
 });
 
-/** Calls that are about two paths; a link's source is the new name. */
+/** Calls that are about two paths; a link's source is the new name. Falco joins linkat's with the current directory. */
 const SOURCE = places({
   SYSCALL_RENAME_X: ['oldpath'],
   SYSCALL_RENAMEAT_X: ['oldpath', 'olddirfd'],
   SYSCALL_RENAMEAT2_X: ['oldpath', 'olddirfd'],
   SYSCALL_LINK_2_X: ['newpath'],
-  SYSCALL_LINKAT_2_X: ['newpath', 'newdir'],
+  SYSCALL_LINKAT_2_X: ['newpath'],
   SYSCALL_SYMLINK_X: ['linkpath'],
   SYSCALL_SYMLINKAT_X: ['linkpath', 'linkdirfd'],
   SYSCALL_MOUNT_X: ['dev'],
@@ -83,7 +83,7 @@ const TARGET = places({
   SYSCALL_RENAMEAT_X: ['newpath', 'newdirfd'],
   SYSCALL_RENAMEAT2_X: ['newpath', 'newdirfd'],
   SYSCALL_LINK_2_X: ['oldpath'],
-  SYSCALL_LINKAT_2_X: ['oldpath', 'olddir'],
+  SYSCALL_LINKAT_2_X: ['oldpath'],
   SYSCALL_SYMLINK_X: ['target'],
   SYSCALL_SYMLINKAT_X: ['target', '?'],
   SYSCALL_MOUNT_X: ['dir'],

@@ -14,6 +14,9 @@ export function iso8601(ns: bigint): string {
   return `${date.slice(0, 19)}.${String(ns % SECOND).padStart(9, '0')}Z`;
 }
 
+/** Category bit of events that no system call and no tracepoint caused (EC_METAEVENT). */
+const META = 1 << 12;
+
 const ASYNC = EventType.ASYNCEVENT_E;
 
 /** Fields that every event source has. */
@@ -78,7 +81,7 @@ export const GENERIC_FIELDS: readonly Field[] = [
     'BOOL',
     'event',
     'Whether the event was injected besides the stream of its source.',
-    (event) => event.type === ASYNC,
+    (event) => (event.info.category & META) !== 0,
   ),
   row('evt.asynctype', 'CHARBUF', 'event', 'Name of such an event, for instance container.', (event) =>
     event.type === ASYNC ? textParam(event, 1) : null,

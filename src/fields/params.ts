@@ -64,6 +64,9 @@ export function textParam(event: Event, i: number): string | null {
   return i < event.nparams ? event.str(i) : null;
 }
 
+/** What drivers write for a pointer that was NULL. */
+const known = (text: string | null): string | null => (text === '' || text === '(NULL)' ? null : text);
+
 /** The number in the base that the event table asks for. */
 function printInteger(value: number | bigint, info: ParamInfo): string {
   switch (info.format) {
@@ -144,7 +147,7 @@ function baseOfRelative(event: Event, i: number, state: State): string | null {
 
 function pathText(event: Event, i: number, type: ParamType, state: State): ParamText {
   const path = textParam(event, i);
-  if (path === null || path === '') return PLAIN(NOT_AVAILABLE);
+  if (known(path) === null || path === null) return PLAIN(NOT_AVAILABLE);
   if (path.charCodeAt(0) === 47 || path === NOT_AVAILABLE || state.thread === null) return PLAIN(path);
   const base = type === 'FSRELPATH' ? baseOfRelative(event, i, state) : (currentDirectory(state.thread)?.name ?? null);
   if (base === null) return PLAIN(path);
@@ -279,7 +282,7 @@ export function paramText(event: Event, i: number, state: State): ParamText | nu
   if (event.len(i) === 0) return PLAIN(NOT_AVAILABLE);
   switch (type) {
     case 'CHARBUF':
-      return PLAIN(textParam(event, i) || NOT_AVAILABLE);
+      return PLAIN(known(textParam(event, i)) ?? NOT_AVAILABLE);
     case 'FSPATH':
     case 'FSRELPATH':
       return pathText(event, i, type, state);

@@ -32,10 +32,13 @@ function ancestor(thread: Thread, n: number): Thread | null {
 }
 
 /** What `read` gives for each ancestor, the parent first. */
-function ancestors<T extends Value>(thread: Thread, read: (thread: Thread) => T): T[] {
+function ancestors<T extends Value>(thread: Thread, read: (thread: Thread) => T | null): T[] {
   const values: T[] = [];
   let at: Thread | null = thread.main?.parent ?? null;
-  for (let i = 0; at !== null && i < MAX_ANCESTORS; i++, at = at.parent) values.push(read(at));
+  for (let i = 0; at !== null && i < MAX_ANCESTORS; i++, at = at.parent) {
+    const value = read(at);
+    if (value !== null) values.push(value);
+  }
   return values;
 }
 
@@ -43,7 +46,7 @@ const checkIndex = (name: string) => (argument: string) =>
   /^\d+$/.test(argument) ? null : `filter syntax error: ${name} needs a number in brackets, not ${argument}`;
 
 /** An ancestor field: with a number one ancestor, without any of them. */
-function bindAncestor<T extends Value>(read: (thread: Thread) => T) {
+function bindAncestor<T extends Value>(read: (thread: Thread) => T | null) {
   return {
     bind(argument: string | null): Extractor {
       if (argument === null) {
@@ -80,8 +83,11 @@ const exe = bindAncestor((thread) => thread.exe);
 const exepath = bindAncestor((thread) => thread.exepath);
 const comm = bindAncestor((thread) => thread.comm);
 const cmdline = bindAncestor((thread) => thread.cmdline);
-const pid = bindAncestor((thread) => thread.pid);
+const pid = bindAncestor((thread) => kernelId(thread.pid));
 const envText = bindAncestor((thread) => joinArgs(thread.env));
+
+/** An id that the kernel can have; those of sandboxes say nothing to anybody outside. */
+const kernelId = (id: number): number | null => (id < 0 || id > 0xffffffff ? null : id);
 
 /** NUL-separated items as an array. */
 function items(list: string): string[] {
@@ -384,14 +390,14 @@ export const PROCESS_FIELDS: readonly Field[] = [
     'INT64',
     'thread',
     'Process id.',
-    of((thread) => (thread.pid < 0 ? null : thread.pid)),
+    of((thread) => kernelId(thread.pid)),
   ),
   row(
     'proc.ppid',
     'INT64',
     'lineage',
     'Process id of the parent.',
-    ofMain((thread) => (thread.ptid < 0 ? null : thread.ptid)),
+    ofMain((thread) => kernelId(thread.ptid)),
   ),
   row('proc.apid', 'INT64', 'lineage', 'Process id of an ancestor; without a number, of any ancestor.', pid, {
     ...anyOf('proc.apid'),
@@ -692,7 +698,7 @@ export const PROCESS_FIELDS: readonly Field[] = [
     'INT64',
     'thread',
     'Thread id.',
-    of((thread) => thread.tid),
+    of((thread) => kernelId(thread.tid)),
   ),
   row(
     'thread.ismain',

@@ -53,6 +53,9 @@ export function directoryOf(thread: Thread, dirfd: number): Path | null {
   return fd === null ? null : fd.path;
 }
 
+/** What open_by_handle_at names was found by the kernel; when it is not a path, it is none that could be joined. */
+const BY_HANDLE = EventType.SYSCALL_OPEN_BY_HANDLE_AT_X;
+
 /** open, openat, openat2, creat and open_by_handle_at. */
 export function open(state: State, event: Event, thread: Thread): void {
   const type = event.type;
@@ -80,7 +83,10 @@ export function open(state: State, event: Event, thread: Thread): void {
         : state.paths.resolved(event.buffer, event.view, realAt, realEnd, at, end);
   } else {
     if (length === 0) return;
-    path = state.paths.named(event.buffer, event.view, at, end, base);
+    path =
+      type === BY_HANDLE && event.buffer[at] !== 47
+        ? state.paths.directory(text(state, event, nameAt))
+        : state.paths.named(event.buffer, event.view, at, end, base);
   }
   state.path = path;
 
@@ -207,7 +213,7 @@ export function createFd(state: State, event: Event, thread: Thread): void {
   const num = low(event, 0, -1);
   if (num < 0) return;
   const type = event.type;
-  if (type === EventType.SYSCALL_BPF_2_X && !BPF_FD_COMMANDS.has(u32(event, 1, -1))) return;
+  if (type === EventType.SYSCALL_BPF_2_X && event.nparams > 1 && !BPF_FD_COMMANDS.has(u32(event, 1, 0))) return;
   const name = type === EventType.SYSCALL_MEMFD_CREATE_X ? text(state, event, 1) : '';
   put(state, thread, num, plainFd(CREATED[type] as number, name));
 }

@@ -65,7 +65,10 @@ export function normalise(path: string): string {
 /** The absolute, normalised form of `name`, which is relative to `directory` unless it starts with a slash. */
 export function joinPath(directory: string, name: string): string {
   if (name.charCodeAt(0) === SLASH) return clean(name) ? name : normalise(name);
-  const joined = directory.charCodeAt(directory.length - 1) === SLASH ? directory + name : `${directory}/${name}`;
+  const joined =
+    directory === UNKNOWN_DIRECTORY || directory.charCodeAt(directory.length - 1) === SLASH
+      ? directory + name
+      : `${directory}/${name}`;
   return clean(joined) ? joined : normalise(joined);
 }
 

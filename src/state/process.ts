@@ -2,7 +2,7 @@ import { type Event, EventType } from '../event/index.ts';
 import { FdType } from '../scap/entries.ts';
 import { bareContainerId } from './containers.ts';
 import { Fd, FdTable, plainFd } from './fd.ts';
-import { bytes, int64, low, nanoseconds, text, u32, uint64 } from './read.ts';
+import { bytes, id, int64, low, nanoseconds, text, u32, uint64 } from './read.ts';
 import { socketOfTask } from './sockets.ts';
 import type { State } from './state.ts';
 import { CloneFlag, type Thread } from './thread.ts';
@@ -68,7 +68,7 @@ const X = {
 } as const;
 
 export function clone(state: State, event: Event, thread: Thread): void {
-  const child = low(event, C.RES, -1);
+  const child = id(event, C.RES, -1);
   if (child < 0) return;
   if (child === 0) cloneChild(state, event, thread);
   else cloneCaller(state, event, thread, child);
@@ -108,8 +108,8 @@ function cloneChild(state: State, event: Event, thread: Thread): void {
   state.discard(thread);
   const flags = u32(event, C.FLAGS, 0);
   const isThread = (flags & CloneFlag.THREAD) !== 0;
-  const pid = low(event, C.PID, tid);
-  const ptid = low(event, C.PTID, -1);
+  const pid = id(event, C.PID, tid);
+  const ptid = id(event, C.PTID, -1);
   const child = state.newThread(tid, pid);
   if (child === null) {
     state.thread = null;
@@ -121,8 +121,8 @@ function cloneChild(state: State, event: Event, thread: Thread): void {
   child.flags = flags | CloneFlag.INVERTED;
   child.ptid = ptid;
   identityFromClone(state, event, child);
-  child.vtid = low(event, C.VTID, tid);
-  child.vpid = low(event, C.VPID, pid);
+  child.vtid = id(event, C.VTID, tid);
+  child.vpid = id(event, C.VPID, pid);
   finishClone(state, event, child);
   state.thread = child;
 }
@@ -177,17 +177,17 @@ function finishClone(state: State, event: Event, child: Thread): void {
 /** A thread that we knew nothing of cloned: its event says most of what there is to know. */
 function fillFromClone(state: State, event: Event, thread: Thread): void {
   identityFromClone(state, event, thread);
-  const pid = low(event, C.PID, thread.pid);
+  const pid = id(event, C.PID, thread.pid);
   if (pid !== thread.pid) {
     // It was taken for a leader, but is another thread of a process.
     const process = state.threads.get(pid);
     if (process !== null) thread.fds = process.fds;
     state.moveToProcess(thread, pid);
   }
-  thread.vtid = low(event, C.VTID, thread.tid);
-  thread.vpid = low(event, C.VPID, thread.pid);
+  thread.vtid = id(event, C.VTID, thread.tid);
+  thread.vpid = id(event, C.VPID, thread.pid);
   thread.placeholder = false;
-  state.adopt(thread, low(event, C.PTID, -1));
+  state.adopt(thread, id(event, C.PTID, -1));
   updateContainer(state, thread);
   state.changed(thread);
 }
@@ -199,13 +199,13 @@ export function exec(state: State, event: Event, thread: Thread): void {
     thread.dead = false;
     thread.group.alive++;
   }
-  const pid = low(event, X.PID, thread.pid);
+  const pid = id(event, X.PID, thread.pid);
   if (pid !== thread.pid && pid > 0) state.moveToProcess(thread, pid);
   if (thread.placeholder) {
     thread.placeholder = false;
     thread.vtid = thread.vtid < 0 ? thread.tid : thread.vtid;
     thread.vpid = thread.vpid < 0 ? thread.pid : thread.vpid;
-    state.adopt(thread, low(event, X.PTID, -1));
+    state.adopt(thread, id(event, X.PTID, -1));
   }
   thread.exe = text(state, event, X.EXE);
   thread.args = bytes(state, event, X.ARGS);
@@ -237,20 +237,39 @@ export function exec(state: State, event: Event, thread: Thread): void {
   thread.exeCtime = nanoseconds(event, X.EXE_CTIME);
   thread.exeMtime = nanoseconds(event, X.EXE_MTIME);
   if (X.UID < event.nparams) thread.uid = u32(event, X.UID, thread.uid);
-  if (X.EXEPATH < event.nparams) thread.exepath = text(state, event, X.EXEPATH);
+  if (X.EXEPATH < event.nparams) thread.exepath = programPath(text(state, event, X.EXEPATH));
   if (X.PGID < event.nparams) thread.pgid = low(event, X.PGID, -1);
   if (X.GID < event.nparams) thread.gid = u32(event, X.GID, thread.gid);
   thread.execTs = event.ts;
   thread.flags &= CloneFlag.INVERTED;
   thread.fds = thread.fds.withoutCloseOnExec();
   updateContainer(state, thread);
+  for (const other of thread.group.threads) if (other !== thread) sameProgram(other, thread);
   state.changed(thread);
+}
+
+/** The other threads of a process die with an exec; until their exits are seen, they are of the new program. */
+function sameProgram(other: Thread, thread: Thread): void {
+  other.exe = thread.exe;
+  other.exepath = thread.exepath;
+  other.args = thread.args;
+  other.env = thread.env;
+  other.changed();
+}
+
+/** The kernel marks the path of a program whose file is gone. */
+function programPath(path: string): string {
+  return path.endsWith(' (deleted)') ? path.slice(0, -10) : path;
 }
 
 /** The process keeps its entry until the next event, so that the rules can still read it. */
 export function exit(state: State, event: Event, thread: Thread): void {
   thread.flags |= CloneFlag.CLOSED;
   thread.reaperTid = low(event, 4, -1);
+  if (!thread.dead) {
+    thread.dead = true;
+    thread.group.alive--;
+  }
   state.leaving = thread;
 }
 
@@ -259,11 +278,11 @@ export function exit(state: State, event: Event, thread: Thread): void {
  * namespace of its own, whose cgroup is not the one of the process that started the namespace.
  */
 export function updateContainer(state: State, thread: Thread): void {
-  let id = state.cgroups.container(thread.cgroups);
-  if (id === '' && thread.vtid >= 0 && thread.vtid !== thread.tid && thread.pidnsInitStartTs !== 0n) {
-    id = bareContainer(thread);
+  let container = state.cgroups.container(thread.cgroups);
+  if (container === '' && thread.vtid >= 0 && thread.vtid !== thread.tid && thread.pidnsInitStartTs !== 0n) {
+    container = bareContainer(thread);
   }
-  thread.container = id;
+  thread.container = container;
 }
 
 function bareContainer(thread: Thread): string {

@@ -7,6 +7,13 @@ export function low(event: Event, i: number, missing: number): number {
   return i < event.nparams && event.len(i) >= 4 ? event.lo(i) : missing;
 }
 
+/** Parameter `i` as a thread or process id: all of its 64 bits, as sandboxes use them (gVisor). */
+export function id(event: Event, i: number, missing: number): number {
+  if (i >= event.nparams || event.len(i) < 8) return low(event, i, missing);
+  const at = event.offset(i);
+  return event.view.getInt32(at + 4, true) * 4294967296 + event.view.getUint32(at, true);
+}
+
 /** Parameter `i` as an unsigned 32-bit integer. */
 export function u32(event: Event, i: number, missing: number): number {
   return i < event.nparams && event.len(i) >= 4 ? event.u32(i) : missing;

@@ -40,7 +40,7 @@ import {
   userEvent,
 } from './process.ts';
 import { accept, bind, connect, connectEnter, socket, socketpair, transfer } from './sockets.ts';
-import { MAX_TID, type Thread, ThreadGroup, ThreadTable } from './thread.ts';
+import { type Thread, ThreadGroup, ThreadTable } from './thread.ts';
 import { Users } from './users.ts';
 
 export interface StateOptions {
@@ -148,14 +148,15 @@ export class State {
     if (this.leaving !== null || this.#loading) this.#settle();
     const type = event.type;
     const kind = CLASS[type] as number;
-    const tid = event.tid;
+    const high = view.getInt32(at + 12, true);
+    const tid = high === 0 ? event.tid : wideId(high, event.tid);
     let thread = this.threads.get(tid);
     if (thread === null) {
       if (kind === Class.NO_THREAD) {
         this.thread = null;
         return;
       }
-      thread = this.#unknown(event, kind);
+      thread = this.#unknown(tid, kind);
       if (thread === null) {
         this.thread = null;
         return;
@@ -306,9 +307,8 @@ export class State {
   }
 
   /** The thread of an event that none of the tables know: looked up, or a stand-in. */
-  #unknown(event: Event, kind: number): Thread | null {
-    const tid = event.tid;
-    if (tid <= 0 || tid > MAX_TID || event.view.getInt32(event.at + 12, true) !== 0) return null;
+  #unknown(tid: number, kind: number): Thread | null {
+    if (tid <= 0) return null;
     // The child's own clone event makes the thread, and an exit needs none.
     if (kind === Class.EXIT) return null;
     this.counters.unknownThreads++;
@@ -338,7 +338,7 @@ export class State {
 
   /** A thread of process `pid` that is not yet linked; null when the table is full. */
   newThread(tid: number, pid: number): Thread | null {
-    if (this.threads.size >= this.#limit || tid < 0 || tid > MAX_TID) {
+    if (this.threads.size >= this.#limit || tid < 0) {
       this.counters.droppedThreads++;
       return null;
     }
@@ -542,6 +542,11 @@ export class State {
     for (const entry of this.users.entries()) sink.userOrGroup(entry);
     for (const entry of this.interfaces.entries()) sink.interface(entry);
   }
+}
+
+/** An id of more than 32 bits; -1 stays what it is. */
+function wideId(high: number, low: number): number {
+  return high * 4294967296 + (low >>> 0);
 }
 
 function detach(thread: Thread): void {

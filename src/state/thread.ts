@@ -152,6 +152,9 @@ export function joinArgs(args: string): string {
   return args.slice(0, end).replaceAll('\0', ' ');
 }
 
+/** The largest thread id (PID_MAX_LIMIT of 64-bit Linux). */
+export const MAX_TID = 1 << 22;
+
 /** Threads are spread over pages of this many ids. */
 const PAGE_BITS = 10;
 const PAGE = 1 << PAGE_BITS;
@@ -159,6 +162,8 @@ const PAGE = 1 << PAGE_BITS;
 /** tid → Thread: an array of pages, because a look-up happens for every event. */
 export class ThreadTable {
   #pages: (Array<Thread | null> | null)[] = new Array(4096).fill(null);
+  /** Threads with ids that the kernel cannot have, but a sandbox can. */
+  readonly #wide = new Map<number, Thread>();
   #used: Int32Array = new Int32Array(4096);
   readonly #freeSlots: number[] = [];
   /** The epoch that the next user of a slot starts with. */
@@ -169,6 +174,7 @@ export class ThreadTable {
   slots = 0;
 
   get(tid: number): Thread | null {
+    if (tid > MAX_TID) return this.#wide.get(tid) ?? null;
     const page = tid >= 0 ? this.#pages[tid >>> PAGE_BITS] : undefined;
     return page === undefined || page === null ? null : (page[tid & (PAGE - 1)] as Thread | null);
   }
@@ -181,8 +187,12 @@ export class ThreadTable {
     return thread;
   }
 
-  /** `tid` must be in 0 … 2^22 (PID_MAX_LIMIT). */
   add(thread: Thread): void {
+    this.size++;
+    if (thread.tid > MAX_TID) {
+      this.#wide.set(thread.tid, thread);
+      return;
+    }
     const index = thread.tid >>> PAGE_BITS;
     let page = this.#pages[index];
     if (page === undefined || page === null) {
@@ -191,16 +201,17 @@ export class ThreadTable {
     }
     page[thread.tid & (PAGE - 1)] = thread;
     this.#used[index] = (this.#used[index] as number) + 1;
-    this.size++;
   }
 
   remove(thread: Thread): void {
-    const index = thread.tid >>> PAGE_BITS;
-    const page = this.#pages[index] as Array<Thread | null>;
-    page[thread.tid & (PAGE - 1)] = null;
-    this.#used[index] = (this.#used[index] as number) - 1;
-    if (this.#used[index] === 0) this.#pages[index] = null;
     this.size--;
+    if (!this.#wide.delete(thread.tid)) {
+      const index = thread.tid >>> PAGE_BITS;
+      const page = this.#pages[index] as Array<Thread | null>;
+      page[thread.tid & (PAGE - 1)] = null;
+      this.#used[index] = (this.#used[index] as number) - 1;
+      if (this.#used[index] === 0) this.#pages[index] = null;
+    }
     this.#epochs[thread.slot] = (thread.epoch + 1) & 0x3fffffff;
     this.#freeSlots.push(thread.slot);
   }
@@ -210,8 +221,6 @@ export class ThreadTable {
       if (page === null) continue;
       for (const thread of page) if (thread !== null) yield thread;
     }
+    yield* this.#wide.values();
   }
 }
-
-/** The largest thread id (PID_MAX_LIMIT of 64-bit Linux). */
-export const MAX_TID = 1 << 22;
