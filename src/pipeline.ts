@@ -2,7 +2,7 @@
 import { type AlertOptions, createFormatter } from './alert.ts';
 import type { Config } from './config/index.ts';
 import { createEngine, type Engine } from './engine/index.ts';
-import type { Event } from './event/index.ts';
+import { EVENTS, type Event, EventType } from './event/index.ts';
 import { log } from './log.ts';
 import type { Message } from './outputs/index.ts';
 import { PRIORITIES, type Rule } from './rules/index.ts';
@@ -19,6 +19,19 @@ import type { RuleCount } from './sensor/statistics.ts';
 
 /** How long a source is waited for at a time: bounds how late a stop, a reload or a time-out is seen. */
 const POLL_MS = 30;
+
+/**
+ * Enter events that captures hold so that the state can keep the path or address seen at entry; as in Falco, they
+ * are numbered, but no rule is judged on them.
+ */
+const STATE_ONLY: ReadonlySet<number> = new Set([
+  EventType.SYSCALL_OPEN_E,
+  EventType.SYSCALL_CREAT_E,
+  EventType.SYSCALL_OPENAT_2_E,
+  EventType.SYSCALL_OPENAT2_E,
+  EventType.SOCKET_CONNECT_E,
+]);
+const JUDGED = Uint8Array.from(EVENTS, ({ type }) => (STATE_ONLY.has(type) ? 0 : 1));
 
 /** Loads the rules and opens the sources; rejects with a RulesError or SourceError. `open` is there for tests. */
 export async function openPipeline(
@@ -114,7 +127,7 @@ export async function openPipeline(
       judge.recorder?.event(event);
       if (isSyscalls) recording?.event(event);
       state.apply(event);
-      judge.engine.process(event);
+      if (JUDGED[event.type] === 1) judge.engine.process(event);
       if (live) lastTime = event.ts;
     };
 
