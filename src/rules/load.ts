@@ -212,6 +212,7 @@ class Compiler {
     for (const state of states.values()) {
       const parsed = state.expr;
       if (parsed === null) continue;
+      state.expr = null;
       guarded(report, () => {
         const { info } = state;
         const visible = (name: string) => {
@@ -225,7 +226,10 @@ class Compiler {
     return states;
   }
 
-  /** Puts macros into a parsed condition; the result of last time when nothing in it changed. */
+  /**
+   * Puts macros into a parsed condition; the result of last time when nothing in it changed. null when it uses a macro
+   * that is wrong itself: that has been reported, and is no reason to report every use of it.
+   */
   #expand(
     cache: Map<string, Expansion>,
     key: string,
@@ -234,18 +238,21 @@ class Compiler {
     used: Set<string>,
     text: string,
     context: Context,
-  ): Expr {
+  ): Expr | null {
     const parts: Expr[] = [];
     const unresolved: Unresolved[] = [];
     const names = new Set<string>();
     const path = new Set(cache === this.#macros ? [key] : []);
+    let isBroken = false;
     const lookUp = (name: string): Expr | Unresolved['reason'] => {
       const state = find(name);
       if (state === undefined) return 'unknown';
       if (path.has(name)) return 'loop';
       names.add(name);
-      // A macro whose own condition is wrong has been reported; it is no reason to report every use of it.
-      if (state.expr === null) return { kind: 'constant', value: true, range: [0, 0] };
+      if (state.expr === null) {
+        isBroken = true;
+        return { kind: 'constant', value: true, range: [0, 0] };
+      }
       let { expr } = state;
       if (!state.isResolved) {
         // Defined later, and visible because this one was changed after it.
@@ -266,6 +273,7 @@ class Compiler {
       throw new RuleError('LOAD_ERR_VALIDATE', message, inExpression(context, text, first.offset));
     }
     for (const name of names) used.add(name);
+    if (isBroken) return null;
     const before = cache.get(key);
     if (before !== undefined && before.parsed === parsed && sameParts(before.parts, parts)) return before.expr;
     cache.set(key, { parsed, parts, expr });
@@ -286,6 +294,7 @@ class Compiler {
     const parsed = this.#parseIn(substituted, info.conditionContext);
     const find = (name: string) => macros.get(name);
     const expanded = this.#expand(this.#resolved, info.name, parsed, find, usedMacros, text, info.context);
+    if (expanded === null) return null;
     if (factsOf(expanded).unsafeNaCheck) report.warn('LOAD_UNSAFE_NA_CHECK', '', info.context);
     const checker = this.#checker(info.source);
     const output = this.#compileOutput(info, checker, report);
