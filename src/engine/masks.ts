@@ -55,6 +55,20 @@ export function upperBound(condition: Condition, place: Place, scope: number, se
   return bound(condition, true);
 }
 
+/** Whether any term of the scope stands in the condition, also where it can exclude nothing by itself. */
+function readsScope(condition: Condition, place: Place, scope: number): boolean {
+  switch (condition.kind) {
+    case 'constant':
+      return false;
+    case 'not':
+      return readsScope(condition.child, place, scope);
+    case 'term':
+      return place(condition.key).scope === scope;
+    default:
+      return condition.children.some((child) => readsScope(child, place, scope));
+  }
+}
+
 /**
  * For one event type and one scope: signature of the thing → which rules could still fire, as an interned
  * bit mask over the rules of the type. A new signature costs only the rules that read a term which is true
@@ -82,7 +96,6 @@ export class MaskTable {
     this.#work = new Int32Array(words);
     this.#stamps = new Int32Array(conditions.length);
     const nothing = new Int32Array(Math.max(1, (scope.size + 31) >> 5));
-    let reads = false;
     conditions.forEach((condition, rule) => {
       const seen = new Set<number>();
       const bound = upperBound(condition, place, scopeNumber, seen);
@@ -90,7 +103,6 @@ export class MaskTable {
         if (bound) set(this.#base, rule);
         return;
       }
-      reads = true;
       this.#bounds[rule] = bound;
       if (bound(nothing)) set(this.#base, rule);
       for (const id of seen) {
@@ -99,7 +111,7 @@ export class MaskTable {
         else readers.push(rule);
       }
     });
-    this.unused = !reads;
+    this.unused = !conditions.some((condition) => readsScope(condition, place, scopeNumber));
     this.#intern(this.#base);
   }
 
