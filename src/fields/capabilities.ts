@@ -4,8 +4,17 @@ const NAMES =
     .split(' ')
     .map((name) => `CAP_${name}`);
 
+/** Sets seen lately; a machine has few, and the text of a full one takes microseconds. */
+const texts = new Map<number | bigint, string>();
+
 /** The capabilities of a set, lowest bit first, with blanks between. */
 export function capabilityNames(set: number | bigint): string {
-  const bits = BigInt(set);
-  return NAMES.filter((_, bit) => (bits >> BigInt(bit)) & 1n).join(' ');
+  let text = texts.get(set);
+  if (text === undefined) {
+    const bits = BigInt(set);
+    text = NAMES.filter((_, bit) => (bits >> BigInt(bit)) & 1n).join(' ');
+    if (texts.size >= 256) texts.clear();
+    texts.set(set, text);
+  }
+  return text;
 }

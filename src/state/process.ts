@@ -96,6 +96,7 @@ function cloneCaller(state: State, event: Event, caller: Thread, tid: number): v
   child.vpid = child.pid;
   identityFromClone(state, event, child);
   finishClone(state, event, child);
+  shareContent(child, caller);
 }
 
 /** The child returned from clone: it is made from its parent, unless the parent's event came first. */
@@ -124,6 +125,7 @@ function cloneChild(state: State, event: Event, thread: Thread): void {
   child.vtid = id(event, C.VTID, tid);
   child.vpid = id(event, C.VPID, pid);
   finishClone(state, event, child);
+  if (source !== null && !source.placeholder) shareContent(child, source);
   state.thread = child;
 }
 
@@ -172,6 +174,22 @@ function finishClone(state: State, event: Event, child: Thread): void {
   child.lastSeen = event.view.getUint32(event.at + 4, true);
   state.link(child);
   updateContainer(state, child);
+}
+
+/** Gives a new thread its maker's content number when nothing but ids, times and counters sets them apart. */
+function shareContent(child: Thread, from: Thread): void {
+  if (
+    child.comm === from.comm &&
+    child.exe === from.exe &&
+    child.args === from.args &&
+    child.cgroups === from.cgroups &&
+    child.uid === from.uid &&
+    child.gid === from.gid &&
+    child.container === from.container &&
+    child.cwd === from.cwd
+  ) {
+    child.content = from.content;
+  }
 }
 
 /** A thread that we knew nothing of cloned: its event says most of what there is to know. */

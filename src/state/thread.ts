@@ -30,6 +30,13 @@ export class ThreadGroup {
   }
 }
 
+let contents = 0;
+
+/** A number for {@link Thread.content} that no thread has had. */
+function freshContent(): number {
+  return ++contents;
+}
+
 /**
  * A thread and what it shares with its process. One class with all members set in the constructor, so that
  * everything that reads a thread sees one shape. Strings are byte strings.
@@ -40,6 +47,12 @@ export class Thread {
   readonly slot: number;
   /** Changes whenever something of the thread itself changes that a field can read; never repeats for one slot. */
   epoch = 0;
+  /**
+   * Changes with {@link epoch}, but a new thread that took over all of its maker's program, user and container has
+   * its maker's number: two threads of one number differ only in their ids, times and counters. What is found out
+   * about a program is so found out once for all of its forks.
+   */
+  content = freshContent();
 
   /** Thread-group id, what users call the process id; -1 when not known. */
   pid = -1;
@@ -142,6 +155,7 @@ export class Thread {
   /** To be called by the state after changing what a field can read. */
   changed(): void {
     this.epoch = (this.epoch + 1) & 0x3fffffff;
+    this.content = freshContent();
     this.#cmdline = null;
   }
 }
