@@ -5,8 +5,9 @@
  * of the runs, which are interleaved) for
  * - `walk`: the reader alone, over memory;
  * - `plain`, `gzip`: a file through openCapture, whose reading and inflating run on the pool;
- * - `gzip_in_line`: the same, inflated on the thread that judges;
- * and the ratios of wall times. `--work` adds that much computing to every event in place of the rules.
+ * - `plain_thread`, `gzip_thread`: the same, with checks and conversion on a thread of their own too;
+ * - `plain_in_line`, `gzip_in_line`: all of it on the thread that judges;
+ * and the ratios of wall times, which mean something on an idle machine with two cores only. `--work` adds that much computing to every event in place of the rules.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
@@ -78,29 +79,35 @@ function walk(bytes: Uint8Array): number {
   for (let at = 0; at < bytes.length; at += PIECE) reader.push(bytes.subarray(at, at + PIECE), visit);
   return reader.stats.events;
 }
-async function replay(path: string): Promise<number> {
-  const source = await openCapture(path, sink);
+async function replay(path: string, thread: boolean): Promise<number> {
+  const source = await openCapture(path, sink, { thread });
   while (!source.ended) await source.next(visit, 1000);
   return source.stats().events;
 }
 
 const cases: Record<string, () => number | Promise<number>> = {
   walk: () => walk(plainBytes),
-  plain: () => replay(plain),
+  plain: () => replay(plain, false),
+  plain_thread: () => replay(plain, true),
   plain_in_line: () => walk(readFileSync(plain)),
-  gzip: () => replay(gzip),
+  gzip: () => replay(gzip, false),
+  gzip_thread: () => replay(gzip, true),
   gzip_in_line: () => walk(gunzipSync(readFileSync(gzip))),
 };
 const cpu: Record<string, number> = {};
+const judge: Record<string, number> = {};
 const wall: Record<string, number> = {};
 let events = 0;
 for (let run = 0; run < Number(values.runs); run++) {
   for (const [name, work] of Object.entries(cases)) {
     const cpuBefore = process.cpuUsage();
+    const judgeBefore = process.threadCpuUsage();
     const wallBefore = process.hrtime.bigint();
     events = await work();
     const wallTime = Number(process.hrtime.bigint() - wallBefore) / events;
     const { user, system } = process.cpuUsage(cpuBefore);
+    const own = process.threadCpuUsage(judgeBefore);
+    judge[name] = Math.min(judge[name] ?? Number.POSITIVE_INFINITY, ((own.user + own.system) * 1000) / events);
     cpu[name] = Math.min(cpu[name] ?? Number.POSITIVE_INFINITY, ((user + system) * 1000) / events);
     wall[name] = Math.min(wall[name] ?? Number.POSITIVE_INFINITY, wallTime);
   }
@@ -118,10 +125,13 @@ console.log(
       compressed_to: ratio(gzipBytes.length, plainBytes.length),
       work_ns: Number(values.work),
       cpu_ns_per_event: round(cpu),
+      cpu_ns_per_event_of_the_judging_thread: round(judge),
       wall_ns_per_event: round(wall),
       gain: {
         gzip: ratio(wall.gzip_in_line, wall.gzip),
+        gzip_thread: ratio(wall.gzip_in_line, wall.gzip_thread),
         plain: ratio(wall.plain_in_line, wall.plain),
+        plain_thread: ratio(wall.plain_in_line, wall.plain_thread),
       },
       load: loadavg().map((value) => Math.round(value * 100) / 100),
     },

@@ -66,10 +66,13 @@ export const NEW_FD_NAMES: readonly string[] = ['bpf', 'userfaultfd', 'io_uring'
 /** What is wrong with a capture, and where (offset in the inflated stream). */
 export class ScapError extends Error {
   override name = 'ScapError';
+  /** The message without the offset. */
+  readonly reason: string;
   readonly offset: number;
 
-  constructor(message: string, offset: number) {
-    super(`${message} (at byte ${offset})`);
+  constructor(reason: string, offset: number) {
+    super(`${reason} (at byte ${offset})`);
+    this.reason = reason;
     this.offset = offset;
   }
 }

@@ -164,6 +164,93 @@ describe('replaying a capture', () => {
   });
 });
 
+describe('a thread that reads', () => {
+  /** Everything that a capture gives, as text. */
+  async function everything(path: string, thread: boolean, chunkSize: number) {
+    const lines: string[] = [];
+    const say =
+      (what: string) =>
+      (entry?: unknown): void => {
+        lines.push(`${what} ${JSON.stringify(entry, (_, value) => (typeof value === 'bigint' ? `${value}n` : value))}`);
+      };
+    const sink = {
+      machine: say('machine'),
+      process: say('process'),
+      fd: say('fd'),
+      userOrGroup: say('user'),
+      interface: say('interface'),
+      section: say('section'),
+    };
+    const source = await openCapture(path, sink, { thread, chunkSize });
+    try {
+      while (!source.ended) {
+        await source.next((event) => {
+          const { at, length, num, cpu, buffer } = event;
+          lines.push(`${num} ${cpu} ${source.flags} ${Buffer.from(buffer.slice(at, at + length)).toString('base64')}`);
+          expect(source.stats().events).toBe(num);
+        }, 10_000);
+      }
+      lines.push(`truncated ${source.truncated}`);
+    } catch (error) {
+      lines.push(`${(error as Error).name} ${(error as Error).message}`);
+    }
+    lines.push(JSON.stringify({ ...source.read, bytes: 0 }));
+    source.close();
+    return lines;
+  }
+
+  it('gives the same as reading here: events, state, order, counts, errors', async () => {
+    const event = (code: string, params: Record<string, number | string>, cpu = 0, flags = 0) => ({
+      view: viewEvent(buildEvent(EventType[code] as number, { tid: 7, params }), 1, cpu),
+      flags,
+    });
+    const old = written((writer) => {
+      for (let i = 0; i < 4000; i++) {
+        for (const { view, flags } of [
+          event('SYSCALL_UNLINK_E', { path: `/tmp/${'x'.repeat(i % 300)}` }, 3),
+          event('SYSCALL_UNLINK_X', { res: 0 }, 65535, 9),
+          event('SYSCALL_CLOSE_X', { res: 0, fd: i }),
+        ]) {
+          writer.event(view, flags);
+        }
+      }
+      const json = `{"image":"${'y'.repeat(300_000)}"}`;
+      writer.event(event('CONTAINER_JSON_2_E', { json }).view);
+    });
+    const whole = concat([old, capture(100), old]);
+    const broken = concat([whole, Uint8Array.of(1, 2, 3, 4, 5, 0, 0, 0)]);
+    const forms = {
+      plain: whole,
+      compressed: gzipSync(whole),
+      cut: whole.subarray(0, whole.length - 5),
+      broken,
+      text: new TextEncoder().encode('no capture'),
+      empty: new Uint8Array(0),
+    };
+    for (const [name, bytes] of Object.entries(forms)) {
+      const path = await file(`thread-${name}`, bytes);
+      for (const chunkSize of [1 << 20, 10_000]) {
+        const here = await everything(path, false, chunkSize);
+        expect(await everything(path, true, chunkSize), `${name} ${chunkSize}`).toEqual(here);
+        if (name === 'plain') expect(here.length).toBeGreaterThan(16_000);
+      }
+    }
+    expect(await everything(join(folder, 'thread-broken'), true, 1 << 20)).toContain(
+      `ScapError a block of type 0x4030201 claims 5 bytes (at byte ${whole.length})`,
+    );
+  });
+
+  it('can be closed in the middle, and says when the file is not there', async () => {
+    const path = await file('thread-closed.scap', capture(20_000));
+    const source = await openCapture(path, new Collected(), { thread: true, chunkSize: 4096 });
+    expect(await source.next(() => {}, 10_000)).toBeGreaterThan(0);
+    source.close();
+    expect(await source.next(() => {}, 10_000)).toBe(0);
+    const absent = await openCapture(join(folder, 'absent'), new Collected(), { thread: true });
+    await expect(absent.next(() => {}, 10_000)).rejects.toThrow('ENOENT');
+  });
+});
+
 describe('a capture file', () => {
   it.each([true, false])('holds what was written, compressed: %s', async (compress) => {
     const path = join(folder, `written-${compress}.scap`);
