@@ -38,6 +38,11 @@ const TYPES_BY_NAME: ReadonlyMap<string, readonly number[]> = (() => {
   return map;
 })();
 
+/** Names of calls that have no event of their own. */
+const GENERIC_NAMES: readonly string[] = [...TYPES_BY_NAME].flatMap(([name, types]) =>
+  types.includes(EventType.GENERIC_X) && name !== 'syscall' ? [name] : [],
+);
+
 /** Makes the catalogue over the given rows. */
 export function makeCatalogue(rows: readonly Field[], options: CatalogueOptions = {}): BoundCatalogue {
   const row = rowMaker('static', { suggested: true });
@@ -75,5 +80,12 @@ export function makeCatalogue(rows: readonly Field[], options: CatalogueOptions 
     },
     eventTypes: (name) => TYPES_BY_NAME.get(name),
     allEventTypes: () => all,
+    eventNames: (codes) => [
+      ...new Set(
+        codes.flatMap((code) =>
+          code === EventType.GENERIC_E || code === EventType.GENERIC_X ? GENERIC_NAMES : [EVENTS[code]?.name ?? 'NA'],
+        ),
+      ),
+    ],
   };
 }

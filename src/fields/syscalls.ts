@@ -48,5 +48,22 @@ export function syscallName(native: number): string {
   return name === undefined || name === '-' ? '' : name;
 }
 
-/** All names. */
-export const SYSCALL_NAMES: readonly string[] = NAMES.filter((name) => name !== '-');
+/** Calls of newer kernels and of other architectures, which captures from there may hold. */
+const ELSEWHERE: readonly string[] =
+  `cachestat fchmodat2 map_shadow_stack futex_wake futex_wait futex_requeue statmount listmount lsm_get_self_attr
+lsm_set_self_attr lsm_list_modules mseal setxattrat getxattrat listxattrat removexattrat open_tree_attr
+file_getattr file_setattr listns rseq_slice_yield uretprobe uprobe _newselect bdflush fstatat64 fstatfs64
+idle ipc multiplexer nice oldfstat oldlstat oldolduname oldstat olduname pciconfig_iobase pciconfig_read
+pciconfig_write readdir riscv_flush_icache riscv_hwprobe rtas s390_guarded_storage s390_pci_mmio_read
+s390_pci_mmio_write s390_runtime_instr s390_sthyi sgetmask sigaction signal sigpending sigprocmask sigreturn
+sigsuspend socketcall spu_create spu_run ssetmask statfs64 stime subpage_prot swapcontext switch_endian
+sync_file_range2 sys_debug_setcontext timerfd vm86 waitpid`.split(/\s+/);
+
+/** Calls whose events go by another name (`pread`), and numbers that no kernel implements. */
+const NEVER = new Set('pread64 pwrite64 prlimit64 putpmsg afs_syscall tuxcall security vserver'.split(' '));
+
+/** All names that `evt.type` may have of a system call. */
+export const SYSCALL_NAMES: readonly string[] = [
+  ...NAMES.filter((name) => name !== '-' && !NEVER.has(name)),
+  ...ELSEWHERE,
+];

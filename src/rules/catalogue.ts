@@ -92,6 +92,6 @@ export interface FieldCatalogue {
   eventTypes(name: string): readonly number[] | undefined;
   /** Every event code that a rule without a restriction on `evt.type` is evaluated on, in that source. */
   allEventTypes(source: string): readonly number[];
-  /** The `evt.type` of event codes, for descriptions: each once, in any order; generic system calls by their own names. */
-  eventNames?(codes: readonly number[]): readonly string[];
+  /** What `evt.type` may be on events of these codes, each name once, in any order; several for the generic one. */
+  eventNames(codes: readonly number[]): readonly string[];
 }

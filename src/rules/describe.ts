@@ -151,7 +151,7 @@ class Describer {
 
   #events(codes: readonly number[]): string[] {
     const asynchronous = this.#catalogue.eventTypes('asyncevent') ?? [];
-    const names = this.#catalogue.eventNames?.([...new Set([...codes, ...asynchronous])]) ?? [];
+    const names = this.#catalogue.eventNames([...new Set([...codes, ...asynchronous])]);
     return [...new Set(names)].sort();
   }
 

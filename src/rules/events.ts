@@ -13,14 +13,28 @@ export function eventTypesOf(expr: Expr, source: string, catalogue: FieldCatalog
 
 type Codes = ReadonlySet<number>;
 
+const ambiguous = new WeakMap<FieldCatalogue, Codes>();
+
+/** Codes whose events do not all have the same `evt.type`: what is not one of their names may be another. */
+function ambiguousCodes(catalogue: FieldCatalogue, all: Codes): Codes {
+  let codes = ambiguous.get(catalogue);
+  if (codes === undefined) {
+    codes = new Set([...all].filter((code) => catalogue.eventNames([code]).length > 1));
+    ambiguous.set(catalogue, codes);
+  }
+  return codes;
+}
+
 class EventTypes {
   readonly #catalogue: FieldCatalogue;
   readonly #all: Codes;
+  readonly #ambiguous: Codes;
   readonly #none: Codes = new Set();
 
   constructor(catalogue: FieldCatalogue, all: readonly number[]) {
     this.#catalogue = catalogue;
     this.#all = new Set(all);
+    this.#ambiguous = ambiguousCodes(catalogue, this.#all);
   }
 
   /** The types on which the expression, or its negation, can be true. */
@@ -71,19 +85,25 @@ class EventTypes {
     if (!isOneOf && !isEqual && !isUnequal) return this.#all;
     const sets = literalsOf(check.right).map(({ text }) => new Set(this.#catalogue.eventTypes(text) ?? []));
     const named = intersection(sets.reduce<Codes>(union, this.#none), this.#all);
-    const among =
-      check.modifier !== null ? this.#modified(check, sets) : isUnequal ? difference(this.#all, named) : named;
-    return negated ? difference(this.#all, among) : among;
+    // An ambiguous code may have the name, and may have another.
+    const possible = isUnequal === negated ? named : difference(this.#all, named);
+    if (check.modifier !== null) return this.#modified(check, sets, negated);
+    return union(possible, intersection(this.#ambiguous, named));
   }
 
-  #modified(check: Check, sets: readonly Codes[]): Codes {
+  #modified(check: Check, sets: readonly Codes[], negated: boolean): Codes {
     const holds = (code: number, names: Codes) => names.has(code) === (check.operator !== '!=');
     return new Set(
       [...this.#all].filter((code) => {
+        if (this.#ambiguous.has(code)) return true;
         const count = sets.filter((names) => holds(code, names)).length;
-        if (check.modifier === 'anyof') return count > 0;
-        if (check.modifier === 'oneof') return count === 1;
-        return count > 0 && count === sets.length;
+        const truth =
+          check.modifier === 'anyof'
+            ? count > 0
+            : check.modifier === 'oneof'
+              ? count === 1
+              : count > 0 && count === sets.length;
+        return truth !== negated;
       }),
     );
   }
