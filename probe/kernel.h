@@ -355,35 +355,36 @@ struct open_how {
 	u64 flags, mode, resolve;
 };
 
-struct io_ring_ctx;
-
+/* Since 5.19. */
 struct io_cqe {
 	u64 user_data;
 	s32 res;
+	int fd;
 };
+
+struct io_ring_ctx;
 
 struct io_kiocb {
 	struct file *file;
 	u8 opcode;
 	struct io_cqe cqe;
-	struct io_ring_ctx *ctx;
 };
 
-/* Up to 5.18. */
-struct io_kiocb___old {
-	u64 user_data;
-};
-
-struct io_uring_cqe {
-	u64 user_data;
-	s32 res;
+/* The type of the flags has changed (6.10); only the place is asked. */
+struct io_kiocb___flags {
 	u32 flags;
 };
 
+/* What a request of one kind keeps, at the start of its io_kiocb. */
 struct io_open {
 	int dfd;
+	u32 file_slot;
 	struct filename *filename;
 	struct open_how how;
+};
+
+struct io_close {
+	int fd;
 };
 
 struct io_unlink {
@@ -404,7 +405,6 @@ struct io_mkdir {
 	struct filename *filename;
 };
 
-/* Symlinkat and linkat. */
 struct io_link {
 	int old_dfd, new_dfd;
 	struct filename *oldpath, *newpath;
@@ -412,7 +412,29 @@ struct io_link {
 };
 
 struct io_connect {
+	struct sockaddr *addr;
 	int addr_len;
+};
+
+struct io_accept {
+	int flags;
+};
+
+struct io_socket {
+	int domain, type, protocol;
+};
+
+struct io_listen {
+	int backlog;
+};
+
+/* Only the shape of the tracepoints is asked. */
+struct trace_event_raw_io_uring_submit_sqe {
+	void *req;
+};
+
+struct trace_event_raw_io_uring_complete {
+	void *req;
 };
 
 #pragma clang attribute pop

@@ -62,13 +62,45 @@ struct {
 } socketcalls SEC(".maps");
 
 /* Selection of what is no system call: indexed by enum other. */
-enum other { OTHER_FORK, OTHER_EXEC, OTHER_EXIT, OTHER_URING, OTHERS };
+enum other { OTHER_FORK, OTHER_EXEC, OTHER_EXIT, OTHERS };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, OTHERS);
 	__type(key, u32);
 	__type(value, struct entry);
 } others SEC(".maps");
+
+/* Selection of io_uring operations, by opcode. */
+#define URING_OPS 64
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, URING_OPS);
+	__type(key, u32);
+	__type(value, struct entry);
+} uring_ops SEC(".maps");
+
+/*
+ * io_uring operations between submission and completion: what was asked is only there at the first, the result only
+ * at the second. The key is the request, or, on kernels whose completions do not name it, ring and user_data.
+ */
+#define URING_NAME 1024
+struct uring_key {
+	u64 a, b;
+};
+struct uring_pending {
+	struct entry entry;
+	u32 tid, op;
+	u64 arg[6];
+	u16 length[2]; /* of the names, NUL included */
+	u32 flags;
+	char name[2][URING_NAME];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct uring_key);
+	__type(value, struct uring_pending);
+} uring_pending SEC(".maps");
 
 /* Processes (tgid) in scope. ARMED ones enter at their next exec, so that a launcher leaves no trace. */
 enum { SCOPE_ARMED = 1, SCOPE_ACTIVE = 2 };
@@ -123,12 +155,14 @@ struct scratch {
 	u32 id;
 	u32 nr;
 	u32 path_at;  /* start of the text in `path` */
+	u32 name_length; /* of the caller's struct sockaddr, in bytes */
 	u32 lost;     /* events that this slot lost since the last one delivered */
 	s64 ret;
 	u64 arg[6];
 	u64 tmp[8];
 	u8 rec[REC_SIZE + PATH_SIZE + 64];
 	u8 path[PATH_SIZE + 256];
+	struct uring_pending pending;
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

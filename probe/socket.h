@@ -55,6 +55,8 @@ static __always_inline void end_param(struct scratch *s, u32 i, u32 from)
 static __always_inline u16 read_sockaddr(struct scratch *s, u64 pointer)
 {
 	__builtin_memset(s->tmp, 0, 32);
+	if (s->name_length < 2)
+		pointer = 0;
 	if (!pointer || bpf_probe_read_user(s->tmp, 16, (void *)pointer))
 		return 0;
 	u16 family = *(u16 *)s->tmp;
@@ -67,7 +69,21 @@ static __always_inline u16 read_sockaddr(struct scratch *s, u64 pointer)
 #define TMP_IP4(s) (*(u32 *)((u8 *)(s)->tmp + 4))
 #define TMP_IP6(s) ((u8 *)(s)->tmp + 8)
 
-/* The path of the caller's sockaddr_un; an abstract name goes without its leading NUL. */
+/*
+ * Room for a path of a sockaddr_un of `length` bytes, and the NUL that need not be there. An abstract name goes
+ * without its leading NUL.
+ */
+static __always_inline u64 unix_path_room(u32 length, char first)
+{
+	u64 room = length > UNIX_PATH_MAX + 2 ? UNIX_PATH_MAX + 1 : length < 3 ? 1 : length - 1;
+
+	if (first == 0 && room > 1)
+		room--;
+	BOUND(room, 127);
+	return room;
+}
+
+/* The path of the caller's sockaddr_un (s->name_length bytes). */
 static __always_inline void append_user_unix_path(struct scratch *s, u64 pointer)
 {
 	u32 at = AT(s) & REC_MASK;
@@ -75,7 +91,7 @@ static __always_inline void append_user_unix_path(struct scratch *s, u64 pointer
 	long n;
 
 	bpf_probe_read_user(&first, 1, (void *)(pointer + 2));
-	n = bpf_probe_read_user_str(s->rec + at, UNIX_PATH_MAX, (void *)(pointer + 2 + (first == 0)));
+	n = bpf_probe_read_user_str(s->rec + at, unix_path_room(s->name_length, first), (void *)(pointer + 2 + (first == 0)));
 	AT(s) = at + (n > 0 ? (u32)n : 0);
 }
 
@@ -120,7 +136,7 @@ static __always_inline void append_unix_path(struct scratch *s, struct sock *sk)
 	const char *path = (void *)addr + bpf_core_field_offset(struct unix_address, name) + 2;
 	bpf_probe_read_kernel(&first, 1, path);
 	at = AT(s) & REC_MASK;
-	n = bpf_probe_read_kernel_str(s->rec + at, UNIX_PATH_MAX, path + (first == 0));
+	n = bpf_probe_read_kernel_str(s->rec + at, unix_path_room(BPF_CORE_READ(addr, len), first), path + (first == 0));
 	AT(s) = at + (n > 0 ? (u32)n : 0);
 }
 

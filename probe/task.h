@@ -127,6 +127,8 @@ static __always_inline void text_cgroup(struct scratch *s, struct kernfs_node *n
 		if (length + 1 > at)
 			break;
 		at -= length;
+		/* Once more: the verifier of 6.12 forgets the bound in the comparison. */
+		BOUND(length, 255);
 		bpf_probe_read_kernel(s->path + (at & PATH_MASK), length, s->path + PATH_SIZE);
 		at -= 1;
 		s->path[at & PATH_MASK] = '/';

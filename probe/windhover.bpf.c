@@ -24,6 +24,7 @@
 #include "family/network.h"
 #include "family/data.h"
 #include "family/misc.h"
+#include "family/uring.h"
 
 #define TS_COMPAT 2 /* thread_info.status, arch/x86/include/asm/thread_info.h */
 #define NR_I386_SOCKETCALL 102
@@ -194,5 +195,80 @@ int wh_exit(u64 *ctx)
 			thread_exit(s, task);
 	}
 	scope_leave(task);
+	return 0;
+}
+
+/* The request's flags start with the ones of its submission (IOSQE_*), whatever their width. */
+static __always_inline u32 request_flags(void *req)
+{
+	u32 flags = 0;
+
+	if (bpf_core_field_exists(((struct io_kiocb___flags *)req)->flags))
+		bpf_probe_read_kernel(&flags, sizeof(flags), req + bpf_core_field_offset(struct io_kiocb___flags, flags));
+	return flags;
+}
+
+/* Since 6.3: (req). */
+SEC("raw_tp/io_uring_submit_req")
+int wh_uring_submit_req(u64 *ctx)
+{
+	struct io_kiocb *req = (void *)ctx[0];
+	struct uring_key key = { (u64)req, 0 };
+
+	uring_submit(req, BPF_CORE_READ(req, opcode), &key, request_flags(req));
+	return 0;
+}
+
+/* Before: (req, force_nonblock) since 5.19, (ring, req, opcode, user_data, ...) since 5.11, (ring, opcode, user_data, ...). */
+SEC("raw_tp/io_uring_submit_sqe")
+int wh_uring_submit_sqe(u64 *ctx)
+{
+	struct trace_event_raw_io_uring_submit_sqe *shape = 0;
+	struct uring_key key = {};
+	void *req = 0;
+	u32 op;
+
+	if (bpf_core_type_exists(struct io_cqe)) {
+		req = (void *)ctx[0];
+		op = BPF_CORE_READ((struct io_kiocb *)req, opcode);
+		key.a = (u64)req;
+	} else if (bpf_core_field_exists(shape->req)) {
+		req = (void *)ctx[1];
+		op = ctx[2];
+		key.a = ctx[0];
+		key.b = ctx[3];
+	} else {
+		op = ctx[1];
+		key.a = ctx[0];
+		key.b = ctx[2];
+	}
+	uring_submit(req, op, &key, req ? request_flags(req) : 0);
+	return 0;
+}
+
+/* (ring, req, ...) where the request holds its result (5.19); (ring, req, user_data, res, ...) or (ring, user_data, res) before. */
+SEC("raw_tp/io_uring_complete")
+int wh_uring_complete(u64 *ctx)
+{
+	struct trace_event_raw_io_uring_complete *shape = 0;
+	struct uring_key key = {};
+	void *req = 0;
+	s64 res;
+
+	if (bpf_core_type_exists(struct io_cqe)) {
+		req = (void *)ctx[1];
+		res = BPF_CORE_READ((struct io_kiocb *)req, cqe.res);
+		key.a = (u64)req;
+	} else if (bpf_core_field_exists(shape->req)) {
+		req = (void *)ctx[1];
+		res = (s32)ctx[3];
+		key.a = ctx[0];
+		key.b = ctx[2];
+	} else {
+		res = (s32)ctx[2];
+		key.a = ctx[0];
+		key.b = ctx[1];
+	}
+	uring_complete(&key, req, res);
 	return 0;
 }

@@ -28,6 +28,8 @@ static __always_inline u64 read_iovec(u64 iov, u32 i, u32 compat, u64 *base)
  */
 #define IOV_LEFT(s) (*(volatile u64 *)&(s)->tmp[4])
 #define IOV_PART(s) (*(volatile u64 *)&(s)->tmp[5])
+#define IOV_COUNT(s) (*(volatile u64 *)&(s)->tmp[6])
+#define MESSAGE_COUNT(s) (*(volatile u64 *)&(s)->tmp[7])
 
 /* The sum of the lengths of the first vectors. */
 static __always_inline u32 iov_size(struct scratch *s, u64 iov, u64 count)
@@ -35,8 +37,9 @@ static __always_inline u32 iov_size(struct scratch *s, u64 iov, u64 count)
 	u64 base;
 
 	IOV_LEFT(s) = 0;
+	IOV_COUNT(s) = count;
 	for (u32 i = 0; i < IOVECS; i++) {
-		if (i >= count)
+		if (i >= IOV_COUNT(s))
 			break;
 		IOV_LEFT(s) += read_iovec(iov, i, s->compat, &base);
 	}
@@ -57,11 +60,12 @@ static __always_inline void put_iov(struct scratch *s, u32 i, u64 iov, u64 count
 	u32 from = AT(s) & REC_MASK;
 
 	IOV_LEFT(s) = n > snaplen() ? snaplen() : n;
+	IOV_COUNT(s) = count;
 	for (u32 k = 0; k < IOVECS; k++) {
 		u64 base = 0, length;
 		u32 at = AT(s) & REC_MASK;
 
-		if (k >= count || !IOV_LEFT(s))
+		if (k >= IOV_COUNT(s) || !IOV_LEFT(s))
 			break;
 		length = read_iovec(iov, k, s->compat, &base);
 		IOV_PART(s) = length > IOV_LEFT(s) ? IOV_LEFT(s) : length;
@@ -87,14 +91,15 @@ struct message {
 	u64 name, iov, count, control, control_length;
 };
 
-static __always_inline void read_message(struct message *message, u64 pointer, u32 compat)
+static __always_inline void read_message(struct scratch *s, struct message *message, u64 pointer)
 {
 	u64 wide[6] = {};
 	u32 half[6] = {};
 
-	if (compat) {
+	if (s->compat) {
 		bpf_probe_read_user(half, sizeof(half), (void *)pointer);
 		message->name = half[0];
+		s->name_length = half[1];
 		message->iov = half[2];
 		message->count = half[3];
 		message->control = half[4];
@@ -103,6 +108,7 @@ static __always_inline void read_message(struct message *message, u64 pointer, u
 	}
 	bpf_probe_read_user(wide, sizeof(wide), (void *)pointer);
 	message->name = wide[0];
+	s->name_length = wide[1];
 	message->iov = wide[2];
 	message->count = wide[3];
 	message->control = wide[4];
@@ -126,7 +132,7 @@ static __always_inline void message_in(struct scratch *s, u64 pointer, struct so
 	struct message m;
 	u64 got = received(s->ret);
 
-	read_message(&m, pointer, s->compat);
+	read_message(s, &m, pointer);
 	if (many) {
 		put_int(s, 1, s->arg[0]);
 		put_u32(s, 2, got);
@@ -147,7 +153,7 @@ static __always_inline void message_out(struct scratch *s, u64 pointer, struct s
 {
 	struct message m;
 
-	read_message(&m, pointer, s->compat);
+	read_message(s, &m, pointer);
 	u32 size = iov_size(s, m.iov, m.count);
 	if (many) {
 		put_int(s, 1, s->arg[0]);
@@ -169,12 +175,12 @@ static __always_inline void messages_event(struct scratch *s, int out)
 	u32 stride = s->compat ? 32 : 64, bytes_at = s->compat ? 28 : 56;
 	s64 count = s->ret;
 
-	*(volatile u64 *)&s->tmp[6] = count > 0 ? count : 1;
+	MESSAGE_COUNT(s) = count > 0 ? count : 1;
 	for (u32 i = 0; i < MESSAGES; i++) {
 		u64 pointer = s->arg[1] + stride * i;
 		u32 bytes = 0;
 
-		if (i >= *(volatile u64 *)&s->tmp[6])
+		if (i >= MESSAGE_COUNT(s))
 			break;
 		if (count > 0) {
 			bpf_probe_read_user(&bytes, sizeof(bytes), (void *)(pointer + bytes_at));
@@ -251,6 +257,7 @@ static __always_inline void data_event(struct scratch *s)
 	case EV_SOCKET_SEND_X:
 	case EV_SOCKET_SENDTO_X:
 		sk = sock_of(file_of(s->arg[0]));
+		s->name_length = s->arg[5];
 		put_data(s, 1, s->arg[1], transferred(s->ret, s->arg[2]));
 		put_int(s, 2, s->arg[0]);
 		put_u32(s, 3, s->arg[2]);
@@ -265,6 +272,7 @@ static __always_inline void data_event(struct scratch *s)
 		break;
 	case EV_SOCKET_RECVFROM_X:
 		sk = sock_of(file_of(s->arg[0]));
+		s->name_length = user_u32(s->arg[5]);
 		put_data(s, 1, s->arg[1], received(s->ret));
 		put_tuple(s, 2, s->ret >= 0 ? sk : 0, INBOUND, s->arg[4]);
 		put_int(s, 3, s->arg[0]);

@@ -91,6 +91,7 @@ static __always_inline void socket_event(struct scratch *s)
 	s32 fds[2] = {};
 	u32 length = 0;
 
+	s->name_length = s->arg[2];
 	begin_call(s, EXTRA_FLAGS);
 	put_res(s);
 	switch (s->type) {

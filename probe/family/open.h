@@ -26,6 +26,14 @@ static __always_inline u32 wire_open_flags(u64 flags)
 	return wire;
 }
 
+/* RESOLVE_* of include/uapi/linux/openat2.h to the wire's. */
+static __always_inline u32 wire_resolve(u64 resolve)
+{
+	return (resolve & 0x01 ? PPM_RESOLVE_NO_XDEV : 0) | (resolve & 0x02 ? PPM_RESOLVE_NO_MAGICLINKS : 0) |
+	       (resolve & 0x04 ? PPM_RESOLVE_NO_SYMLINKS : 0) | (resolve & 0x08 ? PPM_RESOLVE_BENEATH : 0) |
+	       (resolve & 0x10 ? PPM_RESOLVE_IN_ROOT : 0) | (resolve & 0x20 ? PPM_RESOLVE_CACHED : 0);
+}
+
 /* The mode counts only where the call can create a file (O_CREAT, O_TMPFILE). */
 static __always_inline u32 open_mode(u64 flags, u64 mode)
 {
@@ -122,15 +130,13 @@ static __always_inline void open_event(struct scratch *s)
 		put_dev_ino(s, 5, file);
 		break;
 	case EV_SYSCALL_OPENAT2_X:
-		/* struct open_how: flags, mode, resolve; RESOLVE_* are numbered differently on the wire. */
+		/* struct open_how: flags, mode, resolve. */
 		bpf_probe_read_user(how, sizeof(how), (void *)arg[2]);
 		put_int(s, 1, arg[0]);
 		put_name(s, 2, arg[1]);
 		put_u32(s, 3, wire_open_flags(how[0]) | opened);
 		put_u32(s, 4, open_mode(how[0], how[1]));
-		put_u32(s, 5, (how[2] & 0x01 ? PPM_RESOLVE_NO_XDEV : 0) | (how[2] & 0x02 ? PPM_RESOLVE_NO_MAGICLINKS : 0) |
-				      (how[2] & 0x04 ? PPM_RESOLVE_NO_SYMLINKS : 0) | (how[2] & 0x08 ? PPM_RESOLVE_BENEATH : 0) |
-				      (how[2] & 0x10 ? PPM_RESOLVE_IN_ROOT : 0) | (how[2] & 0x20 ? PPM_RESOLVE_CACHED : 0));
+		put_u32(s, 5, wire_resolve(how[2]));
 		put_dev_ino(s, 6, file);
 		break;
 	case EV_SYSCALL_OPEN_BY_HANDLE_AT_X:

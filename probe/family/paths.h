@@ -20,24 +20,59 @@ static __always_inline void base_file(struct scratch *s, u32 slot, struct file *
 	BASE_DENTRY(s, slot) = BPF_CORE_READ(file, f_path.dentry);
 }
 
+static __always_inline void base_none(struct scratch *s)
+{
+	BASE_MNT(s, 0) = BASE_MNT(s, 1) = 0;
+	BASE_DENTRY(s, 0) = BASE_DENTRY(s, 1) = 0;
+}
+
+static __always_inline void base_cwd(struct scratch *s, u32 slot)
+{
+	struct task_struct *task = current_task();
+
+	BASE_MNT(s, slot) = BPF_CORE_READ(task, fs, pwd.mnt);
+	BASE_DENTRY(s, slot) = BPF_CORE_READ(task, fs, pwd.dentry);
+}
+
 /* Where a relative name starts from; nothing for absolute names. */
 static __always_inline void base_name(struct scratch *s, u32 slot, s32 dirfd, u64 name)
 {
-	struct task_struct *task = current_task();
 	char first = 0;
 
 	bpf_probe_read_user(&first, 1, (void *)name);
 	if (first == '/')
 		return;
-	if (dirfd == AT_FDCWD) {
-		BASE_MNT(s, slot) = BPF_CORE_READ(task, fs, pwd.mnt);
-		BASE_DENTRY(s, slot) = BPF_CORE_READ(task, fs, pwd.dentry);
-		return;
-	}
-	base_file(s, slot, file_of(dirfd));
+	if (dirfd == AT_FDCWD)
+		base_cwd(s, slot);
+	else
+		base_file(s, slot, file_of(dirfd));
 }
 
 #define EXTRA_NAMES 5
+
+/* The extra parameters behind wh.flags: one path and nothing, dev and ino of `file`, or a second path. */
+static __always_inline void put_bases(struct scratch *s, u32 nparams, u32 extra, struct file *file)
+{
+	for (u32 slot = 0; slot < 2; slot++) {
+		text_none(s);
+		if (BASE_DENTRY(s, slot))
+			text_path(s, BASE_MNT(s, slot), BASE_DENTRY(s, slot));
+		u32 length = append_path(s);
+		if (slot == 0) {
+			set_len(s, nparams + 1, length);
+			if (extra == EXTRA_FILE) {
+				put_dev_ino(s, nparams + 2, file);
+				break;
+			}
+			if (extra == EXTRA_PATH)
+				break;
+			put_empty(s, nparams + 2);
+			put_empty(s, nparams + 3);
+		} else {
+			set_len(s, nparams + 4, length);
+		}
+	}
+}
 
 static __always_inline u32 extra_of(u32 type)
 {
@@ -58,7 +93,6 @@ static __always_inline u32 extra_of(u32 type)
 
 static __always_inline void paths_event(struct scratch *s)
 {
-	struct task_struct *task = current_task();
 	const u64 *arg = s->arg;
 	u32 extra = extra_of(s->type), nparams;
 	struct file *file = 0;
@@ -67,8 +101,7 @@ static __always_inline void paths_event(struct scratch *s)
 
 	begin_call(s, extra);
 	put_res(s);
-	BASE_MNT(s, 0) = BASE_MNT(s, 1) = 0;
-	BASE_DENTRY(s, 0) = BASE_DENTRY(s, 1) = 0;
+	base_none(s);
 	if (extra == EXTRA_FILE) {
 		file = file_of(arg[0]);
 		put_int(s, 1, arg[0]);
@@ -246,8 +279,7 @@ static __always_inline void paths_event(struct scratch *s)
 			FLAGS(s) |= WH_RESOLVED;
 		}
 	} else if (s->type == EV_SYSCALL_CHDIR_X && s->ret == 0) {
-		BASE_MNT(s, 0) = BPF_CORE_READ(task, fs, pwd.mnt);
-		BASE_DENTRY(s, 0) = BPF_CORE_READ(task, fs, pwd.dentry);
+		base_cwd(s, 0);
 		FLAGS(s) |= WH_RESOLVED;
 	} else {
 		base_name(s, 0, dirfd, name);
@@ -255,24 +287,6 @@ static __always_inline void paths_event(struct scratch *s)
 	}
 	nparams = NPARAMS(s);
 	put_flags(s, nparams);
-	for (u32 slot = 0; slot < 2; slot++) {
-		text_none(s);
-		if (BASE_DENTRY(s, slot))
-			text_path(s, BASE_MNT(s, slot), BASE_DENTRY(s, slot));
-		u32 length = append_path(s);
-		if (slot == 0) {
-			set_len(s, nparams + 1, length);
-			if (extra == EXTRA_FILE) {
-				put_dev_ino(s, nparams + 2, file);
-				break;
-			}
-			if (extra == EXTRA_PATH)
-				break;
-			put_empty(s, nparams + 2);
-			put_empty(s, nparams + 3);
-		} else {
-			set_len(s, nparams + 4, length);
-		}
-	}
+	put_bases(s, nparams, extra, file);
 	finish(s);
 }

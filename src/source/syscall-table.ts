@@ -203,6 +203,27 @@ const SOCKETCALLS: readonly string[] = [
   'SOCKET_SENDMMSG_X',
 ];
 
+/** io_uring operations by opcode (enum io_uring_op, include/uapi/linux/io_uring.h), as the events that they become. */
+export const URING_OPERATIONS: ReadonlyMap<number, number> = new Map(
+  (
+    [
+      [13, 'SOCKET_ACCEPT4_6_X'],
+      [16, 'SOCKET_CONNECT_X'],
+      [18, 'SYSCALL_OPENAT_2_X'],
+      [19, 'SYSCALL_CLOSE_X'],
+      [28, 'SYSCALL_OPENAT2_X'],
+      [35, 'SYSCALL_RENAMEAT2_X'],
+      [36, 'SYSCALL_UNLINKAT_2_X'],
+      [37, 'SYSCALL_MKDIRAT_X'],
+      [38, 'SYSCALL_SYMLINKAT_X'],
+      [39, 'SYSCALL_LINKAT_2_X'],
+      [45, 'SOCKET_SOCKET_X'],
+      [56, 'SOCKET_BIND_X'],
+      [57, 'SOCKET_LISTEN_X'],
+    ] as const
+  ).map(([op, event]) => [op, EventType[event]]),
+);
+
 /** How the probe treats one system call number. */
 export interface Treatment {
   readonly event: number;

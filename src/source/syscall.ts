@@ -22,6 +22,7 @@ import {
   socketcallTreatments,
   type Treatment,
   treatments,
+  URING_OPERATIONS,
 } from './syscall-table.ts';
 
 /** Which processes are watched; decided in the kernel before anything is read. */
@@ -89,7 +90,7 @@ const PREFIX = 8;
 const SCOPE = { all: 0, cgroup: 1, tree: 2 } as const;
 const STATE = { ARMED: 1, ACTIVE: 2 } as const;
 const SLOTS = 8;
-const OTHER = { FORK: 0, EXEC: 1, EXIT: 2, URING: 3 } as const;
+const OTHER = { FORK: 0, EXEC: 1, EXIT: 2 } as const;
 const UNIFIED = 0xffff_ffff;
 /** `enum hierarchy`: control group hierarchies of version 1 that the probe can name. */
 const HIERARCHIES = ['cpuset', 'cpu', 'cpuacct', 'io', 'memory'] as const;
@@ -194,11 +195,17 @@ class LiveSource implements SyscallSource {
       [OTHER.FORK, 'SYSCALL_CLONE_20_X'],
       [OTHER.EXEC, 'SYSCALL_EXECVE_19_X'],
       [OTHER.EXIT, 'PROCEXIT_1_E'],
-      [OTHER.URING, 'SYSCALL_IO_URING_ENTER_X'],
     ] as const) {
       const value = Buffer.alloc(ENTRY);
       writeEntry(value, 0, { event: EventType[code], family: 'numbers' });
       others.update(index, value);
+    }
+    const operations = this.#map('uring_ops');
+    for (let op = 0; op < operations.maxEntries; op++) {
+      const event = URING_OPERATIONS.get(op);
+      const value = Buffer.alloc(ENTRY);
+      writeEntry(value, 0, event !== undefined && isWanted(wanted, event) ? { event, family: 'numbers' } : undefined);
+      operations.update(op, value);
     }
   }
 
