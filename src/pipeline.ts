@@ -133,7 +133,7 @@ export async function openPipeline(
 
     while (!source.source.ended && end === null) {
       const delivered = await source.source.next(visit, POLL_MS);
-      if (live && source === syscalls) {
+      if (live && isSyscalls && source.engine !== 'nodriver') {
         idle = delivered === 0 ? idle + 1 : 0;
         const limit = setup.config.syscall_event_timeouts.max_consecutives;
         if (idle > limit) {

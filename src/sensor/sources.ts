@@ -31,11 +31,33 @@ export async function openSources(setup: PipelineSetup, rules: LoadedRules): Pro
   if (kind === 'replay') return [await openReplay(setup)];
   const on = enabledSources(setup);
   const opened: OpenSource[] = [];
-  if (on.includes('syscall') && kind !== 'nodriver') {
-    const { openLive } = await import('./live.ts');
-    opened.push(openLive(setup, rules));
+  if (on.includes('syscall')) {
+    if (kind === 'nodriver') opened.push(openSilent(setup));
+    else opened.push((await import('./live.ts')).openLive(setup, rules));
   }
   return opened;
+}
+
+/** `nodriver`: a source of system calls that gives none, so that a sensor of plugins runs until it is told to stop. */
+function openSilent(setup: PipelineSetup): OpenSource {
+  let ended = false;
+  return {
+    name: 'syscall',
+    engine: 'nodriver',
+    state: newState(setup),
+    totals: () => ({ events: 0, drops: 0, byReason: {} }),
+    source: {
+      name: 'syscall',
+      next: (_visit, timeoutMs) => new Promise((done) => setTimeout(done, timeoutMs, 0)),
+      get ended() {
+        return ended;
+      },
+      stats: () => ({ events: 0, drops: {} }),
+      close() {
+        ended = true;
+      },
+    },
+  };
 }
 
 function newState({ config }: PipelineSetup): State {
