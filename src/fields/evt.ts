@@ -4,7 +4,16 @@ import { FdType } from '../scap/entries.ts';
 import { currentDirectory, directoryOf, joinPath, OpenFlag, type State } from '../state/index.ts';
 import { errnoName } from './errno.ts';
 import { type Extractor, type Field, rowMaker } from './field.ts';
-import { allParamsText, clockText, integerParam, NOT_AVAILABLE, paramText, rawParam, textParam } from './params.ts';
+import {
+  allParamsText,
+  clockText,
+  integerParam,
+  NOT_AVAILABLE,
+  numberText,
+  paramText,
+  rawParam,
+  textParam,
+} from './params.ts';
 import { syscallName } from './syscalls.ts';
 
 const row = rowMaker('evt', { sources: ['syscall'] });
@@ -188,7 +197,7 @@ function bindRawArgumentText(argument: string | null): Extractor {
     if (at < 0) return null;
     // A number that the kernel left out is printed as 0, although it is no value for conditions.
     if (event.len(at) === 0 && rawParam(event, at) === null) return '0';
-    return paramText(event, at, state)?.text ?? null;
+    return numberText(event, at) ?? paramText(event, at, state)?.text ?? null;
   };
 }
 
@@ -462,7 +471,15 @@ export const EVT_FIELDS: readonly Field[] = [
     'event',
     'One parameter by name as the number or text that the kernel gave.',
     { bind: bindRawArgument },
-    { ...argument, argumentHelp: 'name of a parameter', bindPrint: bindRawArgumentText },
+    {
+      ...argument,
+      argumentHelp: 'name of a parameter',
+      noRhs: true,
+      noTransformer: true,
+      noRhs: true,
+      noTransformer: true,
+      bindPrint: bindRawArgumentText,
+    },
   ),
   row('evt.info', 'CHARBUF', 'event', 'The same as evt.args for system calls.', allParamsText),
   row('evt.buffer', 'BYTEBUF', 'event', 'Bytes that were read or written, as far as they were captured.', buffer),

@@ -130,9 +130,13 @@ const FAILED_CHARS: ReadonlyMap<number, string> = new Map(
 /** open_by_handle_at names no path by itself, so a failed one has none. */
 const BY_HANDLE = EventType.SYSCALL_OPEN_BY_HANDLE_AT_X;
 
-/** The name that a call which makes an fd was given, also when it failed. */
+/**
+ * The name of an event that is about an fd which is not known: the path that a failed open names; an empty
+ * text for other calls (libsinsp, `extract_fdname_from_creator`). No value for events about no fd.
+ */
 function failedName(event: Event, state: State): string | null {
-  return state.path === null || event.type === BY_HANDLE ? null : state.path.name;
+  if (FD_EVENT[event.type] !== 1 || state.thread === null || event.type === BY_HANDLE) return null;
+  return state.path === null ? '' : state.path.name;
 }
 
 function name(event: Event, state: State): string | null {
@@ -141,15 +145,20 @@ function name(event: Event, state: State): string | null {
 
 function directory(event: Event, state: State): string | null {
   const fd = state.fd;
-  if (fd === null) return failedName(event, state) === null ? null : (state.path?.directory ?? null);
+  if (fd === null) return failedName(event, state) === null ? null : (state.path?.directory ?? '/');
   if (fd.path === null) return null;
   return isFile(fd) ? fd.path.directory : fd.path.name;
 }
 
 function filename(event: Event, state: State): string | null {
   const fd = state.fd;
-  if (fd === null) return failedName(event, state) === null ? null : (state.path?.filename ?? null);
+  if (fd === null) return failedName(event, state) === null ? null : (state.path?.filename ?? '/');
   return isFile(fd) && fd.path !== null ? fd.path.filename || '/' : null;
+}
+
+function rawName(event: Event, state: State): string | null {
+  if (state.fd !== null) return state.fd.path?.raw ?? '';
+  return failedName(event, state) === null ? null : (state.path?.raw ?? '');
 }
 
 const withContainer = (state: State, value: string | null): string | null =>
@@ -406,18 +415,7 @@ export const FD_FIELDS: readonly Field[] = [
     'Number of the inode.',
     of((fd) => fd.ino),
   ),
-  row(
-    'fd.nameraw',
-    'CHARBUF',
-    'fd',
-    'The path as the process wrote it, neither joined nor normalised.',
-    (event, state) =>
-      state.fd !== null
-        ? (state.fd.path?.raw ?? '')
-        : failedName(event, state) === null
-          ? null
-          : (state.path?.raw ?? null),
-  ),
+  row('fd.nameraw', 'CHARBUF', 'fd', 'The path as the process wrote it, neither joined nor normalised.', rawName),
   row(
     'fd.types',
     'CHARBUF',

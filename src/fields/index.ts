@@ -1,9 +1,13 @@
 import { type BoundCatalogue, type CatalogueOptions, makeCatalogue } from './catalogue.ts';
+import { CONTAINER_FIELDS } from './container.ts';
 import { EVT_FIELDS } from './evt.ts';
 import { FD_FIELDS, FDLIST_FIELDS } from './fd.ts';
 import type { Field } from './field.ts';
 import { FSPATH_FIELDS } from './fspath.ts';
 import { GENERIC_FIELDS, UTIL_FIELDS } from './generic.ts';
+import { JSON_FIELDS } from './json.ts';
+import { K8SAUDIT_FIELDS } from './k8saudit.ts';
+import { K8SMETA_FIELDS } from './k8smeta.ts';
 import { PROCESS_FIELDS } from './process.ts';
 import { GROUP_FIELDS, USER_FIELDS } from './user.ts';
 
@@ -23,6 +27,10 @@ export const FIELDS: readonly Field[] = [
   ...PROCESS_FIELDS,
   ...USER_FIELDS,
   ...UTIL_FIELDS,
+  ...CONTAINER_FIELDS,
+  ...K8SMETA_FIELDS,
+  ...K8SAUDIT_FIELDS,
+  ...JSON_FIELDS,
 ];
 
 /** The catalogue for the rule language, with the fields that the configuration adds. */

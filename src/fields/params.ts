@@ -356,14 +356,21 @@ export function paramText(event: Event, i: number, state: State): ParamText | nu
     case 'FLAGS16':
     case 'FLAGS32':
     case 'MODE':
-      return { text, resolved: flagNames(value, info.flags) };
+      return { text: value.toString(), resolved: flagNames(value, info.flags) };
     case 'ENUMFLAGS8':
     case 'ENUMFLAGS16':
     case 'ENUMFLAGS32':
-      return { text, resolved: enumName(value, info.flags) };
+      return { text: value.toString(), resolved: enumName(value, info.flags) };
     default:
       return PLAIN(text);
   }
+}
+
+/** Parameter `i` in the base that the event table gives it; null when it is absent or no number. */
+export function numberText(event: Event, i: number): string | null {
+  const info = event.info.params[i];
+  const value = info === undefined ? null : integerParam(event, i, info.type);
+  return info === undefined || value === null ? null : printInteger(value, info);
 }
 
 /** `evt.args`: every parameter as `name=value(resolved)`. */

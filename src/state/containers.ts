@@ -83,9 +83,25 @@ export function bareContainerId(cgroups: string, pidnsStart: bigint): string {
   return (hex(low) + hex(high)).slice(0, 12);
 }
 
-/** Remembers the answer for a cgroup; the number of remembered ones is bounded. */
+/** `/kubepods/burstable/pod3a1b…/` and `/kubepods-burstable-pod3a1b….slice/` (underscores for dashes). */
+const POD_UID =
+  /pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})(?:\.slice)?(?:\/|\0|$)/;
+
+/** Remembers the answers for a cgroup; the number of remembered ones is bounded. */
 export class CgroupMemo {
   readonly #known = new Map<string, string>();
+  readonly #pods = new Map<string, string>();
+
+  /** Unique id of the pod; empty outside of pods. */
+  pod(cgroups: string): string {
+    let uid = this.#pods.get(cgroups);
+    if (uid === undefined) {
+      uid = POD_UID.exec(cgroups)?.[1]?.replaceAll('_', '-') ?? '';
+      if (this.#pods.size >= 4096) this.#pods.clear();
+      this.#pods.set(cgroups, uid);
+    }
+    return uid;
+  }
 
   container(cgroups: string): string {
     let id = this.#known.get(cgroups);
@@ -96,4 +112,21 @@ export class CgroupMemo {
     }
     return id;
   }
+}
+
+/** An object of Kubernetes, as far as fields read it. */
+export interface KubeObject {
+  readonly name: string;
+  readonly uid: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** What the Kubernetes collector knows of a pod. */
+export interface PodInfo extends KubeObject {
+  readonly ip: string;
+  readonly namespace: KubeObject | null;
+  readonly deployment: KubeObject | null;
+  readonly replicaSet: KubeObject | null;
+  readonly replicationController: KubeObject | null;
+  readonly services: readonly KubeObject[];
 }

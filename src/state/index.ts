@@ -1,6 +1,12 @@
 export { formatAddress, formatEndpoint, formatTuple } from './address.ts';
 export { CLASS, Class, FD_EVENT, FD_PARAM, PARAM_COUNT } from './classes.ts';
-export { type ContainerInfo, type ContainerMount, containerOfCgroups } from './containers.ts';
+export {
+  type ContainerInfo,
+  type ContainerMount,
+  containerOfCgroups,
+  type KubeObject,
+  type PodInfo,
+} from './containers.ts';
 export { FD_TYPE_CHARS, FD_TYPE_NAMES, Fd, FdStatus, FdTable, L4, OpenFlag, type Socket } from './fd.ts';
 export { currentDirectory, directoryOf, Extra, extraFlags } from './files.ts';
 export { joinPath, normalise, Path, PathTable, UNKNOWN_DIRECTORY } from './paths.ts';

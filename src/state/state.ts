@@ -1,7 +1,7 @@
 import type { Event } from '../event/index.ts';
 import type { FdEntry, InitialStateSink, MachineInfo, ProcessEntry } from '../scap/entries.ts';
 import { CLASS, Class, FD_PARAM } from './classes.ts';
-import { CgroupMemo, type ContainerInfo } from './containers.ts';
+import { CgroupMemo, type ContainerInfo, type PodInfo } from './containers.ts';
 import { fdEntries, fdOfEntry, processOfThread, settleSocketRoles, threadOfEntry } from './entries.ts';
 import type { Fd } from './fd.ts';
 import {
@@ -80,7 +80,9 @@ export class State {
   readonly users = new Users();
   readonly interfaces = new Interfaces();
   readonly containers = new Map<string, ContainerInfo>();
-  /** Changes whenever something is learnt of a container. */
+  /** What the Kubernetes collector told, by the unique id of the pod. */
+  readonly pods = new Map<string, PodInfo>();
+  /** Changes whenever something is learnt of a container or pod. */
   containersEpoch = 0;
   readonly cgroups = new CgroupMemo();
   machineInfo: MachineInfo | null = null;
