@@ -23,6 +23,8 @@ const MAX_PATH = 1024;
 const MAX_ARGUMENTS = 4096;
 const MAX_CREDENTIAL = 256;
 const HOSTNAME = 128;
+/** Up to so many bytes are copied without a call. */
+const FEW = 256;
 
 /** A growing buffer to write little-endian values into. */
 class Sheet {
@@ -35,7 +37,8 @@ class Sheet {
     this.view = new DataView(this.bytes.buffer);
   }
 
-  #room(size: number): number {
+  /** Room for so many bytes; returns where it is. */
+  take(size: number): number {
     const at = this.at;
     if (at + size > this.bytes.length) {
       const larger = new Uint8Array(Math.max(this.bytes.length * 2, at + size));
@@ -48,19 +51,19 @@ class Sheet {
   }
 
   u8(value: number): void {
-    const at = this.#room(1);
+    const at = this.take(1);
     this.bytes[at] = value;
   }
   u16(value: number): void {
-    const at = this.#room(2);
+    const at = this.take(2);
     this.view.setUint16(at, value, true);
   }
   u32(value: number): void {
-    const at = this.#room(4);
+    const at = this.take(4);
     this.view.setUint32(at, value, true);
   }
   u64(value: bigint): void {
-    const at = this.#room(8);
+    const at = this.take(8);
     this.view.setBigUint64(at, value, true);
   }
   id(value: number): void {
@@ -68,7 +71,7 @@ class Sheet {
   }
   /** A byte string without its length. */
   string(text: string): void {
-    const at = this.#room(text.length);
+    const at = this.take(text.length);
     const { bytes } = this;
     for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i);
   }
@@ -79,11 +82,11 @@ class Sheet {
     this.string(cut);
   }
   copy(bytes: Uint8Array): void {
-    const at = this.#room(bytes.length);
+    const at = this.take(bytes.length);
     this.bytes.set(bytes, at);
   }
   zeros(size: number): void {
-    const at = this.#room(size);
+    const at = this.take(size);
     this.bytes.fill(0, at, at + size);
   }
 }
@@ -334,7 +337,19 @@ export class ScapWriter implements InitialStateSink {
 
   /** Writes the event that the view points at, trailing parameters included. */
   event(event: Event, flags = 0): void {
-    this.raw(event.buffer, event.at, event.length, event.cpu, flags);
+    const size = event.length;
+    const to = this.#beginEvent(event.type, size, event.cpu, flags);
+    const { view, bytes } = this.#sheet;
+    const from = event.at;
+    if (size > FEW) bytes.set(event.buffer.subarray(from, from + size), to);
+    else {
+      // Four bytes at a time: making a subarray to copy from costs more.
+      const source = event.view;
+      const whole = size & ~3;
+      for (let i = 0; i < whole; i += 4) view.setUint32(to + i, source.getUint32(from + i, true), true);
+      for (let i = whole; i < size; i++) bytes[to + i] = event.buffer[from + i] as number;
+    }
+    this.#endEvent();
   }
 
   /**
@@ -342,28 +357,39 @@ export class ScapWriter implements InitialStateSink {
    * @param from,size where the scap event (its header first) is in `bytes`
    */
   raw(bytes: Uint8Array, from: number, size: number, cpu: number, flags = 0): void {
+    const type = (bytes[from + 20] as number) | ((bytes[from + 21] as number) << 8);
+    const to = this.#beginEvent(type, size, cpu, flags);
+    this.#sheet.bytes.set(bytes.subarray(from, from + size), to);
+    this.#endEvent();
+  }
+
+  /** Writes the block around an event of `size` bytes; returns where those go. */
+  #beginEvent(type: number, size: number, cpu: number, flags: number): number {
     if (this.#initial !== null) this.begin();
     const sheet = this.#sheet;
-    const type = (bytes[from + 20] as number) | ((bytes[from + 21] as number) << 8);
-    const large = LARGE[type] === 1 || size + 64 > MAX_EVENT_BLOCK;
-    const start = sheet.at;
-    const block = beginBlock(
-      sheet,
-      flags !== 0
-        ? large
-          ? Block.EVENT_FLAGS_V2_LARGE
-          : Block.EVENT_FLAGS_V2
-        : large
-          ? Block.EVENT_V2_LARGE
-          : Block.EVENT_V2,
-    );
-    sheet.u16(cpu);
-    if (flags !== 0) sheet.u32(flags);
-    sheet.copy(bytes.subarray(from, from + size));
-    endBlock(sheet, block);
+    const flagged = flags !== 0;
+    const header = flagged ? 14 : 10;
+    const length = (header + size + 3 + 4) & ~3;
+    let block: number = flagged ? Block.EVENT_FLAGS_V2 : Block.EVENT_V2;
+    if (LARGE[type] === 1 || length > MAX_EVENT_BLOCK) {
+      block = flagged ? Block.EVENT_FLAGS_V2_LARGE : Block.EVENT_V2_LARGE;
+    }
+    const start = sheet.take(length);
+    const { view } = sheet;
+    view.setUint32(start, block, true);
+    view.setUint32(start + 4, length, true);
+    view.setUint16(start + 8, cpu, true);
+    if (flagged) view.setUint32(start + 10, flags, true);
+    // Padding, where there is any, then the length again.
+    view.setUint32(start + length - 8, 0, true);
+    view.setUint32(start + length - 4, length, true);
     this.events++;
-    this.bytes += sheet.at - start;
-    if (sheet.at >= this.#pieceSize) this.#emit();
+    this.bytes += length;
+    return start + header;
+  }
+
+  #endEvent(): void {
+    if (this.#sheet.at >= this.#pieceSize) this.#emit();
   }
 
   /** Hands over what has been written so far. */
