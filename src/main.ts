@@ -11,6 +11,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ main(args: string[]): Pr
   record: () => import('./cli/record.ts'),
   rules: () => import('./cli/rules.ts'),
   explain: () => import('./cli/explain.ts'),
+  forward: () => import('./cli/forward.ts'),
   hub: () => import('./cli/hub.ts'),
 };
 

@@ -444,6 +444,11 @@ export class DurableLog {
     return [...this.#consumers.keys()];
   }
 
+  /** How many entries a consumer has not acknowledged; 0 for an unknown one. */
+  backlog(name: string): number {
+    return this.#consumers.get(name)?.backlog ?? 0;
+  }
+
   /** Forgets a consumer; what it had not read is counted as dropped. */
   async forget(name: string): Promise<void> {
     const consumer = this.#consumers.get(name);
