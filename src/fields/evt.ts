@@ -476,8 +476,6 @@ export const EVT_FIELDS: readonly Field[] = [
       argumentHelp: 'name of a parameter',
       noRhs: true,
       noTransformer: true,
-      noRhs: true,
-      noTransformer: true,
       bindPrint: bindRawArgumentText,
     },
   ),
