@@ -495,8 +495,17 @@ export function parseCondition(text: string, maxDepth: number = MAX_DEPTH, origi
 export function parseOperandPrefix(text: string, start: number): { operand: FieldRef | Call; end: number } {
   const parser = new Parser(text, MAX_DEPTH);
   parser.at = start;
-  const operand = parser.fieldOrCall() ?? parser.fail(`unexpected token after '${parser.token}'`);
-  return { operand, end: parser.at };
+  try {
+    const operand = parser.fieldOrCall() ?? parser.fail(`unexpected token after '${parser.token}'`);
+    return { operand, end: parser.at };
+  } catch (error) {
+    // A bracket that is never closed is text after the field.
+    FIELD.lastIndex = start;
+    const name = FIELD.exec(text)?.[0];
+    if (!(error instanceof ConditionError) || name === undefined) throw error;
+    const end = start + name.length;
+    return { operand: { kind: 'field', name, argument: null, range: [start, end] }, end };
+  }
 }
 
 /**
