@@ -222,6 +222,9 @@ function scopeOf(term: BoundTerm, info: EventInfo): number {
   }
 }
 
+/** One byte an event type: 1 for calls that return a descriptor. */
+const CREATES_FD = Uint8Array.from(EVENTS, (info) => (createsFd(info) ? 1 : 0));
+
 /** Programs whose signature is remembered apart from their threads; a power of two. */
 const RECENT = 4096;
 
@@ -241,6 +244,7 @@ function signatureCache(scopes: readonly Scope[], state: State) {
   let lineageEpoch = new Float64Array(slots).fill(-1);
   let lineageGeneration = new Float64Array(slots);
   const plan = ++plans;
+  let nothing = -1;
 
   /** Users and containers that became known change what is true of any process. */
   let world = 0;
@@ -263,6 +267,22 @@ function signatureCache(scopes: readonly Scope[], state: State) {
     lineageEpoch = bigger(lineageEpoch, new Float64Array(size).fill(-1));
     lineageGeneration = bigger(lineageGeneration, new Float64Array(size));
     slots = size;
+  }
+
+  /** Signature of an event without a descriptor: of the path that could not be opened, or of nothing at all. */
+  function nothingOpen(event: Event): number {
+    const { path } = state;
+    if (path !== null) {
+      if (path.failedMaskEpoch !== plan) {
+        path.failedMask = fileScope.signature(event, state);
+        path.failedMaskEpoch = plan;
+      }
+      return path.failedMask;
+    }
+    // Calls that open something name it even when its path is not kept.
+    if (CREATES_FD[event.type] === 1) return fileScope.signature(event, state);
+    if (nothing < 0) nothing = fileScope.signature(event, state);
+    return nothing;
   }
 
   return {
@@ -301,7 +321,7 @@ function signatureCache(scopes: readonly Scope[], state: State) {
       return signature;
     },
     file(event: Event, fd: Fd | null): number {
-      if (fd === null) return fileScope.signature(event, state);
+      if (fd === null) return nothingOpen(event);
       if (fd.maskEpoch === plan) return fd.mask;
       // The terms of this scope do not tell two files of one path apart, so a new descriptor of a known path costs nothing.
       const path = fd.type === FdType.FILE || fd.type === FdType.FILE_V2 ? fd.path : null;

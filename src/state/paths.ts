@@ -21,6 +21,9 @@ export class Path {
   /** Room for the rule engine: what it decided about this path, and under which rule set. */
   mask = 0;
   maskEpoch = -1;
+  /** The same, for a call that failed to open it. */
+  failedMask = 0;
+  failedMaskEpoch = -1;
 
   constructor(name: string, raw: string, id: number) {
     this.name = name;
