@@ -4,7 +4,8 @@
 import { type Code, MESSAGES } from './messages.generated.ts';
 
 export type { Code } from './messages.generated.ts';
-export type Severity = 'error' | 'warning';
+
+type Severity = 'error' | 'warning';
 
 /** A place in a source text. */
 export interface Place {

@@ -102,7 +102,7 @@ function refuse(message: string, context: Context): never {
 }
 
 /** True for a field, or a transformer over one, that the source has. */
-export function isFieldOf(catalogue: FieldCatalogue, source: string, text: string): boolean {
+function isFieldOf(catalogue: FieldCatalogue, source: string, text: string): boolean {
   const operand = parseOperand(text);
   if (operand === null) return false;
   const known = (one: typeof operand | (typeof operand & { kind: 'call' })['args'][number]): boolean => {

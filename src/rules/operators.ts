@@ -82,29 +82,8 @@ export function parseHex(text: string): string | null {
   return text.replace(/../g, (pair) => String.fromCharCode(Number.parseInt(pair, 16)));
 }
 
-export function equals(value: Scalar, constant: Constant): boolean {
+function equals(value: Scalar, constant: Constant): boolean {
   return typeof constant === 'object' ? isIn(value as string, constant) : value === constant;
-}
-
-export function contains(value: string, part: string): boolean {
-  return value.includes(part);
-}
-
-export function icontains(value: string, part: string): boolean {
-  return lowerAscii(value).includes(lowerAscii(part));
-}
-
-export function startsWith(value: string, start: string): boolean {
-  return value.startsWith(start);
-}
-
-export function endsWith(value: string, end: string): boolean {
-  return value.endsWith(end);
-}
-
-/** Order of bytes (strcmp) for strings, of numbers for numbers. */
-export function less(a: Scalar, b: Constant): boolean {
-  return a < (b as Scalar);
 }
 
 /**
@@ -162,8 +141,9 @@ function scalarMatcher(
       return (value) => equals(value, first);
     case '!=':
       return (value) => !equals(value, first);
+    // Strings compare by bytes (strcmp), numbers and bigints by value.
     case '<':
-      return (value) => less(value, first);
+      return (value) => value < (first as Scalar);
     case '<=':
       return (value) => value <= (first as Scalar);
     case '>':
@@ -171,23 +151,23 @@ function scalarMatcher(
     case '>=':
       return (value) => value >= (first as Scalar);
     case 'contains':
-      return (value) => contains(value as string, text);
+      return (value) => (value as string).includes(text);
     case 'icontains': {
       const part = lowerAscii(text);
       return (value) => lowerAscii(value as string).includes(part);
     }
     case 'bcontains': {
       const part = parseHex(text) ?? text;
-      return (value) => contains(value as string, part);
+      return (value) => (value as string).includes(part);
     }
     case 'startswith':
-      return (value) => startsWith(value as string, text);
+      return (value) => (value as string).startsWith(text);
     case 'bstartswith': {
       const start = parseHex(text) ?? text;
-      return (value) => startsWith(value as string, start);
+      return (value) => (value as string).startsWith(start);
     }
     case 'endswith':
-      return (value) => endsWith(value as string, text);
+      return (value) => (value as string).endsWith(text);
     case 'glob':
     case 'iglob': {
       const glob = compileGlob(text, operator === 'iglob');

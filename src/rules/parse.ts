@@ -50,7 +50,7 @@ const WORD_OPERATORS = [
 ] as const;
 const LIST_OPERATORS = ['intersects', 'in', 'pmatch'] as const;
 const MODIFIERS = ['oneof', 'anyof', 'allof'] as const;
-export const TRANSFORMERS = ['tolower', 'toupper', 'b64', 'basename', 'len', 'join', 'concat', 'getopt'] as const;
+const TRANSFORMERS = ['tolower', 'toupper', 'b64', 'basename', 'len', 'join', 'concat', 'getopt'] as const;
 
 const ALL_OPERATORS: readonly Operator[] = [
   'exists',

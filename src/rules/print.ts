@@ -71,7 +71,7 @@ const ESCAPED: Record<string, string> = {
 };
 
 /** Quotes a value when a bare one would be read differently. */
-export function quoteIfNeeded(value: string): string {
+function quoteIfNeeded(value: string): string {
   if (!NEEDS_QUOTES.test(value)) return value;
   return `"${value.replace(/[\b\f\n\r\t"\\]/g, (char) => ESCAPED[char] as string)}"`;
 }

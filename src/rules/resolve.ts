@@ -91,7 +91,7 @@ export class ListSubstitution {
 }
 
 /** The text with a list put in; null when its name does not stand in it. */
-export function substitute(condition: Substituted, list: ResolvedList): Substituted | null {
+function substitute(condition: Substituted, list: ResolvedList): Substituted | null {
   let { text } = condition;
   let { origins } = condition;
   let used = false;

@@ -165,7 +165,7 @@ function parseDouble(text: string): number {
 }
 
 /** A number while it is a safe integer, else a bigint. */
-export function normalise(value: bigint): number | bigint {
+function normalise(value: bigint): number | bigint {
   const number = Number(value);
   return Number.isSafeInteger(number) ? number : value;
 }

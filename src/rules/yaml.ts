@@ -7,19 +7,19 @@ import { fromByteString, toByteString } from '../bytes.ts';
  */
 
 export type Node = MapNode | SeqNode | ScalarNode;
-export type Range = readonly [start: number, end: number];
+type Range = readonly [start: number, end: number];
 
 export interface MapNode {
   readonly kind: 'map';
   readonly entries: readonly { readonly key: Node; readonly value: Node }[];
   readonly range: Range;
 }
-export interface SeqNode {
+interface SeqNode {
   readonly kind: 'seq';
   readonly items: readonly Node[];
   readonly range: Range;
 }
-export interface ScalarNode {
+interface ScalarNode {
   readonly kind: 'scalar';
   /** A byte string. */
   readonly text: string;
