@@ -63,7 +63,10 @@ export function readOnThread(path: string, sink: InitialStateSink, chunkSize: nu
   const slots = memories.map((memory) => viewSlot(memory, chunkSize));
   const views = slots.map(({ bytes }) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length));
   const data: ThreadData = { path, chunkSize, slots: memories };
-  const worker = new Worker(new URL('./capture-worker.ts', import.meta.url), { workerData: data });
+  const worker = new Worker(new URL('./capture-worker.ts', import.meta.url), {
+    workerData: data,
+    resourceLimits: { maxYoungGenerationSizeMb: 8 },
+  });
 
   const queue: ThreadMessage[] = [];
   let wake: (() => void) | null = null;

@@ -119,6 +119,16 @@ function inflate(compressed: Pieces, size: number): Pieces {
     done = true;
     awake();
   });
+  let given: Uint8Array | null = null;
+  /** Frees the last piece at once: dozens of megabytes of them would otherwise wait for a collection. */
+  const release = () => {
+    const last = given;
+    given = null;
+    // Until a buffer is full, gunzip goes on writing behind the piece.
+    if (last !== null && last.byteOffset + last.length === last.buffer.byteLength) {
+      (last.buffer as ArrayBuffer).transfer(0);
+    }
+  };
   const feed = async () => {
     for (;;) {
       const piece = await compressed.next();
@@ -141,7 +151,9 @@ function inflate(compressed: Pieces, size: number): Pieces {
           wake = resolve;
         });
       }
+      release();
       const piece = waiting.shift();
+      given = piece ?? null;
       if (waiting.length < WAITING && gunzip.isPaused()) gunzip.resume();
       if (piece !== undefined) return piece;
       if (failure !== null) throw failure;
