@@ -124,10 +124,9 @@ function inflate(compressed: Pieces, size: number): Pieces {
   const release = () => {
     const last = given;
     given = null;
-    // Until a buffer is full, gunzip goes on writing behind the piece.
-    if (last !== null && last.byteOffset + last.length === last.buffer.byteLength) {
-      (last.buffer as ArrayBuffer).transfer(0);
-    }
+    // Small buffers are parts of Node's pool; and until a buffer is full, gunzip goes on writing behind the piece.
+    if (last === null || size <= Buffer.poolSize || last.buffer.byteLength !== size) return;
+    if (last.byteOffset + last.length === size) (last.buffer as ArrayBuffer).transfer(0);
   };
   const feed = async () => {
     for (;;) {
