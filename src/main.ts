@@ -18,4 +18,4 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ main(args: string[]): Pr
 const [first = '', ...rest] = process.argv.slice(2);
 const load = Object.hasOwn(COMMANDS, first) ? COMMANDS[first] : undefined;
 const command = load === undefined ? await import('./cli/falco.ts') : await load();
-process.exitCode = await command.main(load === undefined ? process.argv.slice(2) : rest);
+process.exit(await command.main(load === undefined ? process.argv.slice(2) : rest));

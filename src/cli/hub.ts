@@ -58,6 +58,8 @@ export async function main(args: string[]): Promise<number> {
     .option('--admin-password-file <file>', 'the first password of the user "admin" (default: made up, printed once)')
     .option('--database <url>', 'a PostgreSQL database instead of SQLite')
     .option('--rules <file...>', 'rule files that alerts are explained with and exceptions are tried against')
+    .option('--captures <dir...>', 'directories that sensors of this host record into')
+    .option('--forwarder <url...>', 'forwarders to ask how they are, as http://127.0.0.1:2801')
     .option('--public-url <url>', 'where users reach the hub, when a proxy stands before it')
     .option('--oidc <file>', 'YAML with issuer, client_id, client_secret_file, roles: log in by OpenID Connect')
     .option('--fsync', 'answer a sender only when its alerts would survive a loss of power');
@@ -68,6 +70,8 @@ export async function main(args: string[]): Promise<number> {
       adminPasswordFile?: string;
       database?: string;
       rules?: string[];
+      captures?: string[];
+      forwarder?: string[];
       publicUrl?: string;
       oidc?: string;
       fsync?: boolean;
@@ -89,6 +93,8 @@ export async function main(args: string[]): Promise<number> {
       directory: options.data,
       publicUrl: options.publicUrl,
       ruleFiles: options.rules,
+      captureDirectories: options.captures,
+      forwarders: options.forwarder?.map((url) => ({ url })),
       oidc: options.oidc === undefined ? undefined : readOidc(options.oidc),
       log: (message) => process.stderr.write(`hub: ${message}\n`),
     });

@@ -54,6 +54,7 @@ export async function runSensor(first: RunInput, options: RunOptions): Promise<R
   const raise = (alert: InternalAlert): void => outputs.push(formatInternalAlert(alert, form(input)));
 
   const pipeline = await openPipelineFor(input.setup, emit, () => outputs.drainedTo(REPLAY_WAITING), options.verbose);
+  log.info(`Enabled event sources: ${pipeline.sources.join(', ')}`);
   if (options.pidfile !== null) writeFileSync(options.pidfile, `${process.pid}\n`);
   const service = await startService(
     () => input,
@@ -63,7 +64,10 @@ export async function runSensor(first: RunInput, options: RunOptions): Promise<R
   );
   const stopWatching = listenForSignals({
     stop: (signal) => pipeline.stop(signal),
-    reopen: () => void outputs.reopen().catch((error: Error) => log.error(`Cannot reopen outputs: ${error.message}`)),
+    reopen: () => {
+      log.info('Reopening outputs');
+      outputs.reopen().catch((error: Error) => log.error(`Cannot reopen outputs: ${error.message}`));
+    },
     reload,
   });
   let watcher = await watchInput(input, options, reload);
@@ -89,6 +93,7 @@ export async function runSensor(first: RunInput, options: RunOptions): Promise<R
         watcher();
         watcher = await watchInput(next, options, reload);
         service.reloaded();
+        log.info('Reloaded configuration and rules');
       } catch (error) {
         const { message } = error as Error;
         log.critical(`The new configuration or rules are not used: ${message}`);
