@@ -1,3 +1,5 @@
+import { parseAddress } from '../rules/index.ts';
+
 /** Looks a name up; the addresses as byte strings of 4 or 16 bytes. */
 export type Lookup = (name: string) => Promise<readonly string[]>;
 
@@ -78,24 +80,7 @@ export class DnsNames {
 async function systemLookup(name: string): Promise<string[]> {
   const { lookup } = await import('node:dns/promises');
   const answers = await lookup(name, { all: true });
-  return answers.map(({ address }) => addressBytes(address));
-}
-
-/** A textual address as a byte string. */
-export function addressBytes(address: string): string {
-  if (!address.includes(':')) return String.fromCharCode(...address.split('.').map(Number));
-  let text = address.replace(/%.*$/, '');
-  const dotted = /(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(text);
-  if (dotted !== null) {
-    const [a, b, c, d] = dotted.slice(1).map(Number) as [number, number, number, number];
-    text = `${text.slice(0, dotted.index)}${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
-  }
-  const [head = '', tail] = text.split('::');
-  const words = (part: string) => (part === '' ? [] : part.split(':').map((word) => Number.parseInt(word, 16)));
-  const left = words(head);
-  const right = tail === undefined ? [] : words(tail);
-  const all = [...left, ...new Array<number>(Math.max(0, 8 - left.length - right.length)).fill(0), ...right];
-  return String.fromCharCode(...all.flatMap((word) => [word >> 8, word & 255]));
+  return answers.flatMap(({ address }) => parseAddress(address.replace(/%.*$/, '')) ?? []);
 }
 
 /** The names that the loaded rules need. */

@@ -1,16 +1,8 @@
 import { type Event, EventType } from '../event/index.ts';
 import type { Value } from '../rules/catalogue.ts';
+import { formatAddress } from '../rules/index.ts';
 import { FdType } from '../scap/entries.ts';
-import {
-  FD_EVENT,
-  FD_TYPE_CHARS,
-  FD_TYPE_NAMES,
-  type Fd,
-  FdStatus,
-  formatAddress,
-  L4,
-  type State,
-} from '../state/index.ts';
+import { FD_EVENT, FD_TYPE_CHARS, FD_TYPE_NAMES, type Fd, FdStatus, L4, type State } from '../state/index.ts';
 import { dnsNames } from './dns.ts';
 import { type Extractor, type Field, rowMaker } from './field.ts';
 import { fdList } from './params.ts';

@@ -1,13 +1,13 @@
 import { latin1 } from '../bytes.ts';
 import { type Event, PARAM_WIDTH, type ParamInfo, type ParamType } from '../event/index.ts';
 import type { Value } from '../rules/catalogue.ts';
+import { formatAddress } from '../rules/index.ts';
 import { FdType } from '../scap/entries.ts';
 import {
   currentDirectory,
   directoryOf,
   FD_TYPE_CHARS,
   type Fd,
-  formatAddress,
   formatEndpoint,
   formatTuple,
   joinPath,
@@ -334,11 +334,11 @@ export function paramText(event: Event, i: number, state: State): ParamText | nu
     case 'UID':
       return value === 0xffffffff
         ? { text: '-1', resolved: '<NONE>' }
-        : { text, resolved: state.users.user(state.thread?.container ?? '', Number(value))?.name ?? '' };
+        : { text, resolved: (state.thread === null ? null : state.userOf(state.thread, Number(value)))?.name ?? '' };
     case 'GID':
       return value === 0xffffffff
         ? { text: '-1', resolved: '<NONE>' }
-        : { text, resolved: state.users.group(state.thread?.container ?? '', Number(value)) ?? '' };
+        : { text, resolved: (state.thread === null ? null : state.groupOf(state.thread, Number(value))) ?? '' };
     case 'SIGTYPE':
       return { text, resolved: signalName(Number(value)) };
     case 'SIGSET': {

@@ -9,7 +9,7 @@ const ROOT: User = { uid: 0, gid: 0, name: 'root', home: '/root', shell: NOT_AVA
 const UNKNOWN: User = { uid: NONE, gid: NONE, name: NOT_AVAILABLE, home: NOT_AVAILABLE, shell: NOT_AVAILABLE };
 
 function userOf(state: State, uid: number): User {
-  const user = uid === NONE ? null : state.users.user(state.thread?.container ?? '', uid);
+  const user = uid === NONE ? null : state.thread === null ? null : state.userOf(state.thread, uid);
   return user ?? (uid === 0 ? ROOT : UNKNOWN);
 }
 
@@ -74,6 +74,6 @@ export const GROUP_FIELDS: readonly Field[] = [
   groupRow('group.name', 'CHARBUF', 'thread', 'Name of that group.', (_, state) => {
     const thread = state.thread;
     if (thread === null) return null;
-    return state.users.group(thread.container, thread.gid) || (thread.gid === 0 ? 'root' : NOT_AVAILABLE);
+    return state.groupOf(thread, thread.gid) || (thread.gid === 0 ? 'root' : NOT_AVAILABLE);
   }),
 ];

@@ -5,7 +5,7 @@ import { log } from '../log.ts';
 import type { Source } from '../source/index.ts';
 import { runScoped } from '../source/run.ts';
 import { openSyscallSource, type SyscallScope, type SyscallSource } from '../source/syscall.ts';
-import { State } from '../state/index.ts';
+import { ProcReader, readContainerUsers, State } from '../state/index.ts';
 import type { PipelineSetup } from './contract.ts';
 import type { EventTotals } from './drops.ts';
 import { type OpenSource, SourceError } from './open-source.ts';
@@ -14,11 +14,18 @@ import type { LoadedRules } from './rule-set.ts';
 /** Loads the probe. Throws {@link SourceError} in words for the user. */
 export function openLive(setup: PipelineSetup, rules: LoadedRules): OpenSource {
   const { config } = setup;
+  const proc = new ProcReader();
   const state = new State({
     threadTableSize: config.falco_libs.thread_table_size,
     threadTimeoutSeconds: config.falco_libs.thread_table_auto_purging_thread_timeout_s,
+    purgeIntervalSeconds: config.falco_libs.thread_table_auto_purging_interval_s,
+    lookup: (tid) => proc.lookup(tid),
+    exists: (tid) => proc.exists(tid),
+    containerUsers: readContainerUsers,
   });
   const source = open(setup, rules);
+  // Events wait in the ring meanwhile, so nothing falls between what is there and what happens.
+  proc.readInitialState(state.sink, source.inScope() ?? 'all');
   for (const [program, reason] of source.skipped)
     log.warning(`The kernel does not take the program ${program}: ${reason}`);
   let command: Command | null = null;

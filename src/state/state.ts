@@ -41,16 +41,27 @@ import {
 } from './process.ts';
 import { accept, bind, connect, connectEnter, socket, socketpair, transfer } from './sockets.ts';
 import { type Thread, ThreadGroup, ThreadTable } from './thread.ts';
-import { Users } from './users.ts';
+import { type User, Users } from './users.ts';
 
 export interface StateOptions {
   /** Threads kept at most (`falco_libs.thread_table_size`); default 262144. */
   threadTableSize?: number;
-  /** Seconds after which a thread that was not seen and does not exist any more is removed; default 300. */
+  /** Seconds of silence after which a thread that does not exist any more is removed; default 300. */
   threadTimeoutSeconds?: number;
   /** Looks up a thread that no event has introduced (live: from /proc); null when there is none. */
   lookup?: ((tid: number) => { process: ProcessEntry; fds: readonly FdEntry[] } | null) | null;
+  /** Tells whether a thread still exists (live); without it threads are not removed because of their silence. */
+  exists?: ((tid: number) => boolean) | null;
+  /** Seconds between two searches for such threads; default 300. */
+  purgeIntervalSeconds?: number;
+  /** Reads the users of the container that a process is in (live); null when they cannot be read (yet). */
+  containerUsers?:
+    | ((pid: number) => { users: readonly User[]; groups: readonly { gid: number; name: string }[] } | null)
+    | null;
 }
+
+/** Attempts to learn the users of a container: its first processes can still see the host's root directory. */
+const USER_ATTEMPTS = 8;
 
 /** Counters for the metrics. */
 export interface StateCounters {
@@ -123,16 +134,23 @@ export class State {
   readonly #limit: number;
   readonly #timeout: number;
   lookup: StateOptions['lookup'];
+  readonly #containerUsers: StateOptions['containerUsers'];
+  readonly #userAttempts = new Map<string, number>();
   /** The thread that exited with the last event: it leaves the table before the next one. */
   leaving: Thread | null = null;
   #loading = false;
   #purgeAt = 0;
+  readonly #exists: ((tid: number) => boolean) | null;
+  readonly #interval: number;
 
   constructor(options: StateOptions = {}) {
     this.#limit = options.threadTableSize ?? 262144;
     // In units of 2^32 ns, as Thread.lastSeen is.
     this.#timeout = Math.ceil((options.threadTimeoutSeconds ?? 300) / 4.294967296);
+    this.#interval = Math.ceil((options.purgeIntervalSeconds ?? 300) / 4.294967296);
+    this.#exists = options.exists ?? null;
     this.lookup = options.lookup ?? null;
+    this.#containerUsers = options.containerUsers ?? null;
   }
 
   /** Takes one event; never throws on what a producer can write. */
@@ -147,6 +165,10 @@ export class State {
     this.#tsHigh = view.getInt32(at + 4, true);
     this.#tsLow = view.getInt32(at, true);
     if (this.firstTs === 0n) this.firstTs = event.ts;
+    if (this.#exists !== null && this.#tsHigh >= this.#purgeAt) {
+      if (this.#purgeAt !== 0) this.#purge(this.#exists);
+      this.#purgeAt = this.#tsHigh + this.#interval;
+    }
     if (this.leaving !== null || this.#loading) this.#settle();
     const type = event.type;
     const kind = CLASS[type] as number;
@@ -489,20 +511,38 @@ export class State {
     }
   }
 
-  /**
-   * Removes threads that were not seen for the time-out and that do not exist any more; to be called now
-   * and then. `exists` tells whether a thread is still there (live: kill(tid, 0)); without it (replay) none is.
-   */
-  purge(now: bigint, exists: (tid: number) => boolean = () => false): void {
-    const time = Number(now >> 32n);
-    if (time < this.#purgeAt) return;
-    this.#purgeAt = time + this.#timeout;
+  /** Removes threads that were not seen for the time-out and that do not exist any more. */
+  #purge(exists: (tid: number) => boolean): void {
+    const now = this.#tsHigh;
     const gone: Thread[] = [];
     for (const thread of this.threads) {
-      if (time - thread.lastSeen > this.#timeout && !exists(thread.tid)) gone.push(thread);
+      if (now - thread.lastSeen > this.#timeout && thread !== this.thread && !exists(thread.tid)) gone.push(thread);
     }
     for (const thread of gone) this.remove(thread);
     this.counters.purgedThreads += gone.length;
+  }
+
+  /** A user as the thread's container (or the host) knows it; null when it does not. */
+  userOf(thread: Thread, uid: number): User | null {
+    this.#learnUsers(thread);
+    return this.users.user(thread.container, uid);
+  }
+
+  groupOf(thread: Thread, gid: number): string | null {
+    this.#learnUsers(thread);
+    return this.users.group(thread.container, gid);
+  }
+
+  #learnUsers({ container, pid }: Thread): void {
+    if (!this.#containerUsers || container === '' || this.users.has(container)) return;
+    const attempts = this.#userAttempts.get(container) ?? 0;
+    if (attempts >= USER_ATTEMPTS) return;
+    if (this.#userAttempts.size >= 4096) this.#userAttempts.clear();
+    this.#userAttempts.set(container, attempts + 1);
+    const found = this.#containerUsers(pid);
+    if (found === null) return;
+    for (const user of found.users) this.users.addUser(container, user);
+    for (const { gid, name } of found.groups) this.users.addGroup(container, gid, name);
   }
 
   /** Says what is known of a container; null forgets it. */
