@@ -222,8 +222,8 @@ function scopeOf(term: BoundTerm, info: EventInfo): number {
   }
 }
 
-/** One byte an event type: 1 for calls that return a descriptor. */
-const CREATES_FD = Uint8Array.from(EVENTS, (info) => (createsFd(info) ? 1 : 0));
+/** One byte an event type: 1 for calls that open a path. */
+const OPENS = Uint8Array.from(EVENTS, ({ code }) => (/^SYSCALL_(OPEN|OPENAT_2|OPENAT2|CREAT)_X$/.test(code) ? 1 : 0));
 
 /** Programs whose signature is remembered apart from their threads; a power of two. */
 const RECENT = 4096;
@@ -244,7 +244,7 @@ function signatureCache(scopes: readonly Scope[], state: State) {
   let lineageEpoch = new Float64Array(slots).fill(-1);
   let lineageGeneration = new Float64Array(slots);
   const plan = ++plans;
-  let nothing = -1;
+  const nothing = new Int32Array(EVENTS.length).fill(-1);
 
   /** Users and containers that became known change what is true of any process. */
   let world = 0;
@@ -272,6 +272,8 @@ function signatureCache(scopes: readonly Scope[], state: State) {
   /** Signature of an event without a descriptor: of the path that could not be opened, or of nothing at all. */
   function nothingOpen(event: Event): number {
     const { path } = state;
+    const { type } = event;
+    if (state.thread === null || (path === null) === (OPENS[type] === 1)) return fileScope.signature(event, state);
     if (path !== null) {
       if (path.failedMaskEpoch !== plan) {
         path.failedMask = fileScope.signature(event, state);
@@ -279,10 +281,13 @@ function signatureCache(scopes: readonly Scope[], state: State) {
       }
       return path.failedMask;
     }
-    // Calls that open something name it even when its path is not kept.
-    if (CREATES_FD[event.type] === 1) return fileScope.signature(event, state);
-    if (nothing < 0) nothing = fileScope.signature(event, state);
-    return nothing;
+    // Which fields have an (empty) value then is up to the type of the event.
+    let signature = nothing[type] as number;
+    if (signature < 0) {
+      signature = fileScope.signature(event, state);
+      nothing[type] = signature;
+    }
+    return signature;
   }
 
   return {

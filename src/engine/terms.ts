@@ -38,8 +38,9 @@ const ANCESTRY = /^proc\.(pname|pexe|pexepath|pcmdline|ppid|aname|aexe|aexepath|
 /** Fields of a process that its forks do not share (see Thread.content). */
 const PER_PROCESS =
   /^(proc\.(pid|vpid|pvpid|sid|pgid|vpgid|is_.*_leader|duration|pid\.ts|vmsize|vmrss|vmswap|fdopencount|fdlimit|fdusage|nthreads|nchilds|loginshellid)|thread\.(tid|vtid|ismain|pf.*|vm.*|exectime|totexectime|nametid|cpu.*))$/;
-/** Fields of a descriptor that two opens of one path need not share. */
-const PER_OPEN = /^fd\.(dev|dev\.major|dev\.minor|ino|uid|num|is_upper_layer|is_lower_layer)$/;
+/** Fields of a descriptor that two opens of one path need not share, or that something else can change. */
+const PER_OPEN =
+  /^fd\.(dev|dev\.major|dev\.minor|ino|uid|num|is_upper_layer|is_lower_layer|types|container.*|.ip\.name)$/;
 
 /**
  * Binds a check to events.
