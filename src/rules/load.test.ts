@@ -146,6 +146,14 @@ describe('rules', () => {
     );
   });
 
+  it('may still ask for %container.info in their output, in vain', () => {
+    const result = load(rule('evt.type = open').replace('output: o', 'output: "o %container.info by %proc.name"'));
+    expect(result.ruleSet?.rules[0]?.output.text).toBe('o  by %proc.name');
+    expect(result.files[0]?.warnings).toMatchObject([
+      { code: 'LOAD_DEPRECATED_ITEM', deprecatedField: 'container.info' },
+    ]);
+  });
+
   it('below the least priority are not compiled', () => {
     const files = [{ name: 'f', text: rule('no.such = 1') }];
     const options: LoadOptions = { minPriority: 'Warning' };

@@ -336,9 +336,11 @@ class Compiler {
 
   #compileOutput(info: RuleInfo, checker: Checker, report: Report): OutputFormat | null {
     const { output } = this.#options;
+    const own = info.output.replaceAll(CONTAINER_INFO, '');
+    if (own !== info.output) report.warnDeprecatedField('container.info', noContainerInfo, info.outputContext);
     const text =
       output === undefined
-        ? info.output
+        ? own
         : toByteString(
             output(
               {
@@ -346,7 +348,7 @@ class Compiler {
                 source: fromByteString(info.source),
                 tags: [...info.tags].map(fromByteString),
               },
-              fromByteString(info.output),
+              fromByteString(own),
             ),
           );
     const key = `${info.source}\0${text}`;
@@ -438,6 +440,11 @@ class Compiler {
     return types;
   }
 }
+
+/** What old rules wrote where the configuration should put the container's fields. */
+const CONTAINER_INFO = '%container.info';
+const noContainerInfo =
+  "'%container.info' is ignored: the configuration says which fields are added to outputs ('append_output')";
 
 const noDirection =
   "due to the drop of enter events, 'evt.dir = <' always evaluates to true, and 'evt.dir = >' always evaluates to false. The rule expression can be simplified by removing the condition on 'evt.dir'";

@@ -58,7 +58,7 @@ const pattern = fc.letrec<{ re: string; seq: string }>((tie) => ({
     .array(
       fc.tuple(
         fc.oneof(
-          { maxDepth: 3, depthSize: 'small' },
+          { maxDepth: 2, depthSize: 'small' },
           mostly(ATOMS, ODD),
           tie('re').map((re) => `(${re})`),
         ),
@@ -86,7 +86,7 @@ function ours(regex: string, value: string): string {
 it('regex agrees with libre2 in POSIX mode', (ctx) => {
   const oracle = buildOracle();
   if (oracle === null) ctx.skip('the oracle needs g++ and libre2-dev');
-  const samples = fc.sample(fc.tuple(pattern, text), { numRuns: 20_000, seed: 7 });
+  const samples = fc.sample(fc.tuple(pattern, text), { numRuns: 15_000, seed: 7 });
   const input = samples.map(([regex, value]) => `${hex(regex)} ${hex(value)}\n`).join('');
   const answers = execFileSync(oracle as string, { input, maxBuffer: 1 << 24 })
     .toString()
