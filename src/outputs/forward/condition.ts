@@ -13,18 +13,52 @@ import {
   parseNetwork,
   type Value,
 } from '../../rules/index.ts';
-import { type Alert, type FieldValue, isRawNumber, priorityLevel } from './alert.ts';
+import { type Alert, type FieldValue, isRawNumber, PRIORITIES, priorityLevel } from './alert.ts';
+
+/** Names that may be written without a dot, and the field that they stand for (the hub's queries have the same). */
+const SHORT_NAMES: Readonly<Record<string, string>> = {
+  rule: 'alert.rule',
+  priority: 'alert.priority',
+  source: 'alert.source',
+  tags: 'alert.tags',
+  output: 'alert.output',
+  host: 'alert.host',
+  hostname: 'alert.host',
+  uuid: 'alert.uuid',
+  namespace: 'k8s.ns.name',
+  image: 'container.image.repository',
+};
+
+/** An operator after a short name makes it a field; texts in quotes are left alone. */
+const SHORT_FIELD = new RegExp(
+  `"(?:\\\\.|[^"])*"|'(?:\\\\.|[^'])*'|(?<![\\w.-])(${Object.keys(SHORT_NAMES).join('|')})(?=\\s*(?:==?|!=|<=?|>=?|\\))|\\s+(?:exists|in|intersects|pmatch|i?contains|startswith|endswith|i?glob|regex)\\b)`,
+  'g',
+);
+
+/** A priority is compared by its severity, in any case: `priority >= warning` is warning and worse. */
+const PRIORITY = new RegExp(
+  `"(?:\\\\.|[^"])*"|'(?:\\\\.|[^'])*'|(?<![\\w.-])(?:alert\\.)?priority\\s*(==?|!=|<=?|>=?)\\s*"?(${PRIORITIES.join('|')}|info)\\b"?`,
+  'gi',
+);
+/** Debug 1 … Emergency 8. */
+const severityOf = (level: number) => PRIORITIES.length - level;
 
 /** Whether an alert goes to an output. */
 export type Condition = (alert: Alert) => boolean;
 
 /**
- * A Falco condition over alerts: `rule`, `priority` (ordered: `priority >= warning` is warning and worse), `source`,
- * `tags`, `hostname`, `output`, `uuid`, and every output field by its name.
+ * A Falco condition over alerts: `rule`, `priority` (ordered), `source`, `tags`, `hostname`,
+ * `output`, `uuid`, and every output field by its name.
  * @throws ConditionError of the rules' parser.
  */
 export function compileCondition(text: string): Condition {
-  const expression = parseCondition(toByteString(text));
+  const ordered = text.replace(PRIORITY, (whole, operator?: string, name = '') =>
+    operator === undefined ? whole : `alert.severity ${operator} ${severityOf(priorityLevel(name))}`,
+  );
+  const long = ordered.replace(SHORT_FIELD, (whole, short?: string) =>
+    short === undefined ? whole : SHORT_NAMES[short],
+  );
+  const expression = parseCondition(toByteString(long));
 
   function judge(node: Expr, alert: Alert): boolean {
     switch (node.kind) {
@@ -39,7 +73,7 @@ export function compileCondition(text: string): Condition {
       case 'macro':
         throw new Error(`"${node.name}" is no condition: there are no macros here`);
       case 'check':
-        return comparePriority(node, alert) ?? compare(node, alert);
+        return compare(node, alert);
     }
   }
   // A macro is found before the first alert is.
@@ -51,31 +85,6 @@ function rejectMacros(node: Expr): void {
   if (node.kind === 'macro') throw new Error(`"${node.name}" is no condition: there are no macros here`);
   if (node.kind === 'and' || node.kind === 'or') node.children.forEach(rejectMacros);
   if (node.kind === 'not') rejectMacros(node.child);
-}
-
-/** `priority` compares by severity, whatever the case; null: this check is no such comparison. */
-function comparePriority(check: Check, alert: Alert): boolean | null {
-  const { left, right, operator } = check;
-  if (left.kind !== 'field' || left.name !== 'priority' || right?.kind !== 'value') return null;
-  const level = priorityLevel(right.value.text);
-  if (level === -1) return null;
-  switch (operator) {
-    case '=':
-    case '==':
-      return alert.level === level;
-    case '!=':
-      return alert.level !== level;
-    case '>=':
-      return alert.level <= level;
-    case '>':
-      return alert.level < level;
-    case '<=':
-      return alert.level >= level;
-    case '<':
-      return alert.level > level;
-    default:
-      return null;
-  }
 }
 
 function compare(check: Check, alert: Alert): boolean {
@@ -134,15 +143,21 @@ function lookUp(alert: Alert, name: string, argument: string | null): Value | nu
   const field = alert.fields[argument === null ? name : `${name}[${argument}]`];
   if (field !== undefined) return toValue(field);
   switch (name) {
-    case 'rule':
-    case 'source':
-    case 'hostname':
-    case 'output':
-    case 'uuid':
-    case 'time':
-    case 'priority':
-      return toByteString(alert[name]);
-    case 'tags':
+    case 'alert.rule':
+      return toByteString(alert.rule);
+    case 'alert.priority':
+      return alert.priority;
+    case 'alert.severity':
+      return severityOf(alert.level);
+    case 'alert.source':
+      return toByteString(alert.source);
+    case 'alert.output':
+      return toByteString(alert.output);
+    case 'alert.host':
+      return alert.hostname === '' ? null : toByteString(alert.hostname);
+    case 'alert.uuid':
+      return alert.uuid;
+    case 'alert.tags':
       return alert.tags.length === 0 ? null : alert.tags.map(toByteString);
     default:
       return null;

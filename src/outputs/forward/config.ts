@@ -70,7 +70,7 @@ export const COMMON = {
   mutualtls: flag('Show the certificate of `mutualtlsfilespath` or `mutualtlsclient`.'),
   maxconcurrentrequests: integer('Deliveries under way at once; more than one gives up the order.', 1),
   timeout: integer('Milliseconds for one delivery.', 10_000),
-  name: text('Tells several outputs of one kind apart (the section is then a list).'),
+  instance: text('Tells several outputs of one kind apart (the section is then a list).'),
   match: text(
     'A Falco condition over the alert: `rule`, `priority`, `source`, `tags`, `hostname`, `output` and all output fields.',
   ),
@@ -246,7 +246,7 @@ export function loadConfig(
       // Custom headers and the like stand in the destination's own table.
       const options = read(destination.options, destination.name, instance) as Record<string, unknown>;
       if (!destination.enabled(options as Values<Options>)) continue;
-      const id = common.name === '' ? destination.label : `${destination.label}:${common.name}`;
+      const id = common.instance === '' ? destination.label : `${destination.label}:${common.instance}`;
       if (outputs.some((other) => other.id === id)) {
         problems.push({
           severity: 'error',

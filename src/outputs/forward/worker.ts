@@ -183,10 +183,16 @@ export function startWorker(options: WorkerOptions): Worker {
         reject(new DeliveryError(`no answer within ${options.timeout * PATIENCE} ms`, { retry: true }));
       }, options.timeout * PATIENCE);
     });
+    let stop = () => {};
+    const stopped = new Promise<never>((_resolve, reject) => {
+      stop = () => reject(new Stopped());
+      aborted.signal.addEventListener('abort', stop);
+    });
     try {
-      return await Promise.race([current.send(alerts), late]);
+      return await Promise.race([current.send(alerts), late, stopped]);
     } finally {
       clearTimeout(timer);
+      aborted.signal.removeEventListener('abort', stop);
     }
   }
 
