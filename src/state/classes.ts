@@ -42,6 +42,8 @@ export const Class = {
   /** Has no thread of its own (plugins, asynchronous events, containers). */
   NO_THREAD: 35,
   CONNECT_ENTER: 36,
+  /** Tells of a container (or is another asynchronous event). */
+  CONTAINER: 37,
 } as const;
 
 /** Event type → class. */
@@ -136,9 +138,6 @@ define(Class.TASK, 'ITER_TASK_E');
 define(
   Class.NO_THREAD,
   'PLUGINEVENT_E',
-  'ASYNCEVENT_E',
-  'CONTAINER_JSON_2_E',
-  'CONTAINER_JSON_E',
   'DROP_E',
   'DROP_X',
   'SCAPEVENT_E',
@@ -146,6 +145,8 @@ define(
   'NOTIFICATION_E',
   'INFRASTRUCTURE_EVENT_E',
 );
+
+define(Class.CONTAINER, 'ASYNCEVENT_E', 'CONTAINER_JSON_2_E', 'CONTAINER_JSON_E');
 
 for (const info of EVENTS) {
   PARAM_COUNT[info.type] = info.params.length;

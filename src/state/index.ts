@@ -1,5 +1,6 @@
 export { formatEndpoint, formatTuple } from './address.ts';
 export { CLASS, Class, FD_EVENT, FD_PARAM, PARAM_COUNT } from './classes.ts';
+export { containerJson, parseContainer } from './container-json.ts';
 export {
   type ContainerInfo,
   type ContainerMount,

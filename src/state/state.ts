@@ -1,6 +1,8 @@
-import type { Event } from '../event/index.ts';
+import { fromByteString } from '../bytes.ts';
+import { type Event, EventType } from '../event/index.ts';
 import type { FdEntry, InitialStateSink, MachineInfo, ProcessEntry } from '../scap/entries.ts';
 import { CLASS, Class, FD_PARAM } from './classes.ts';
+import { parseContainer } from './container-json.ts';
 import { CgroupMemo, type ContainerInfo, type PodInfo } from './containers.ts';
 import { fdEntries, fdOfEntry, processOfThread, settleSocketRoles, threadOfEntry } from './entries.ts';
 import type { Fd } from './fd.ts';
@@ -176,8 +178,9 @@ export class State {
     const tid = high === 0 ? event.tid : wideId(high, event.tid);
     let thread = this.threads.get(tid);
     if (thread === null) {
-      if (kind === Class.NO_THREAD) {
+      if (kind === Class.NO_THREAD || kind === Class.CONTAINER) {
         this.thread = null;
+        if (kind === Class.CONTAINER) this.#containerEvent(event);
         return;
       }
       thread = this.#unknown(tid, kind);
@@ -325,9 +328,21 @@ export class State {
       case Class.TASK_FILE:
         taskFile(this, event, thread);
         break;
+      case Class.CONTAINER:
+        this.#containerEvent(event);
+        break;
       default:
         break;
     }
+  }
+
+  /** What a runtime said of a container, in a recording. */
+  #containerEvent(event: Event): void {
+    const isAsync = event.type === EventType.ASYNCEVENT_E;
+    if (isAsync && event.str(1) !== 'container') return;
+    const json = event.str(isAsync ? 2 : 0);
+    const info = json === null ? null : parseContainer(fromByteString(json));
+    if (info !== null) this.setContainer(info.id, info);
   }
 
   /** The thread of an event that none of the tables know: looked up, or a stand-in. */
