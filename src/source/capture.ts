@@ -63,7 +63,11 @@ export async function openCapture(
     const deadline = Date.now() + timeoutMs;
     try {
       while (!ended && feed.stats.events === before) {
-        awaited ??= feed.next();
+        if (awaited === null) {
+          awaited = feed.next();
+          // When nobody waits any more, because the source was closed, its failure is nobody's.
+          awaited.catch(() => {});
+        }
         const deliver = await within(awaited, deadline - Date.now());
         if (deliver === undefined) break;
         awaited = null;
