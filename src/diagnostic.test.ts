@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { type Diagnostic, describeCode, frame, renderDiagnostic } from './diagnostic.ts';
+import { type Diagnostic, describeCode, frame, nearest, renderDiagnostic } from './diagnostic.ts';
 
 const place = { file: 'f.yaml', line: 2, column: 3, length: 2 };
 
@@ -33,4 +33,9 @@ it('renderDiagnostic shows place, code, frame, notes and remedy', () => {
     ].join('\n'),
   );
   expect(renderDiagnostic(diagnostic, { colour: true })).toContain('\x1b[31merror\x1b[0m');
+});
+
+it('nearest finds the name that is meant', () => {
+  expect(nearest('proc.nmae', ['fd.name', 'proc.name', 'proc.args'])).toBe('proc.name');
+  expect(nearest('xyz', ['proc.name'])).toBeNull();
 });

@@ -1,5 +1,6 @@
 /** The configuration: falco.yaml, what it includes, and `-o` options, checked, with every default filled in. */
 import { existsSync, readFileSync } from 'node:fs';
+import { nearest } from '../diagnostic.ts';
 import { checkConfig } from './check.ts';
 import { coerce } from './coerce.ts';
 import { type ConfigDocument, ConfigError, type ConfigFile, type Position, readDocument } from './document.ts';
@@ -124,32 +125,4 @@ function keyText(path: readonly PropertyKey[]): string {
   return path
     .map((step, i) => (typeof step === 'number' ? `[${step}]` : `${i === 0 ? '' : '.'}${String(step)}`))
     .join('');
-}
-
-/** The known key with the fewest edits to `key`, when it is near enough to be meant. */
-function nearest(key: string, known: readonly string[]): string | null {
-  let best: string | null = null;
-  let least = Math.max(2, Math.floor(key.length / 3)) + 1;
-  for (const candidate of known) {
-    const distance = editDistance(key, candidate);
-    if (distance < least) {
-      least = distance;
-      best = candidate;
-    }
-  }
-  return best;
-}
-
-/** Levenshtein's distance. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const change = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(change, (row[j] as number) + 1, (next[j - 1] as number) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] as number;
 }

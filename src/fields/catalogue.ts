@@ -80,6 +80,8 @@ export function makeCatalogue(rows: readonly Field[], options: CatalogueOptions 
     },
     eventTypes: (name) => TYPES_BY_NAME.get(name),
     allEventTypes: () => all,
+    fieldNames: (source) =>
+      fields.filter(({ sources }) => sources.length === 0 || sources.includes(source)).map(({ name }) => name),
     eventNames: (codes) => [
       ...new Set(
         codes.flatMap((code) =>

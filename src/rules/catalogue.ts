@@ -94,4 +94,6 @@ export interface FieldCatalogue {
   allEventTypes(source: string): readonly number[];
   /** What `evt.type` may be on events of these codes, each name once, in any order; several for the generic one. */
   eventNames(codes: readonly number[]): readonly string[];
+  /** Names of the fields that a source has, to guess what was meant by one that it has not. */
+  fieldNames(source: string): readonly string[];
 }

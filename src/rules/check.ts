@@ -131,7 +131,8 @@ export class Checker {
   #value(check: Check, literal: Literal, type: OperandType, field: FieldRef | null): void {
     const at = literal.range[0];
     if (field?.name === 'evt.type' && this.#catalogue.eventTypes(literal.text) === undefined) {
-      throw new ConditionError(`unknown event type ${literal.text}`, check.range[0]);
+      const unknown = { kind: 'event type', name: literal.text } as const;
+      throw new ConditionError(`unknown event type ${literal.text}`, check.range[0], { unknown });
     }
     if ((check.operator === 'bcontains' || check.operator === 'bstartswith') && parseHex(literal.text) === null) {
       throw new ConditionError('filter error: bcontains and bstartswith operator support hex strings only', at);
@@ -184,7 +185,9 @@ export class Checker {
 
   #field(field: FieldRef, at: number): FieldSpec {
     const spec = this.#catalogue.find(field.name, this.#source);
-    if (spec === undefined) throw new ConditionError(nonexistent(field), at);
+    if (spec === undefined) {
+      throw new ConditionError(nonexistent(field), at, { unknown: { kind: 'field', name: field.name } });
+    }
     if (field.argument === null) {
       if (spec.argument === 'required') {
         throw new ConditionError(`filter error: field '${field.name}' requires an argument but none found`, at);

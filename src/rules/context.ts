@@ -166,9 +166,12 @@ export class RuleError extends Error {
   override readonly name = 'RuleError';
   readonly code: Code;
   readonly context: Context;
-  constructor(code: Code, message: string, context: Context) {
+  /** What to do, where more is known than the code says. */
+  readonly remedy: string | null;
+  constructor(code: Code, message: string, context: Context, remedy: string | null = null) {
     super(message);
     this.code = code;
     this.context = context;
+    this.remedy = remedy;
   }
 }

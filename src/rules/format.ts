@@ -1,5 +1,5 @@
 import type { Call, FieldRef, Operand } from './ast.ts';
-import { ConditionError, parseOperandPrefix } from './parse.ts';
+import { ConditionError, parseOperandPrefix, type Unknown } from './parse.ts';
 import { printOperand } from './print.ts';
 import type { OutputFormat, OutputPart } from './ruleset.ts';
 
@@ -9,9 +9,12 @@ export class FormatError extends Error {
   override readonly name = 'FormatError';
   /** Offset in the format. */
   readonly offset: number;
-  constructor(message: string, offset: number) {
+  /** The field that does not exist. */
+  readonly unknown: Unknown | null;
+  constructor(message: string, offset: number, unknown: Unknown | null = null) {
     super(message);
     this.offset = offset;
+    this.unknown = unknown;
   }
 }
 
@@ -57,18 +60,20 @@ function longestKnown(
     if (!(error instanceof ConditionError)) throw error;
     throw new FormatError(`invalid formatting token ${token}`, start);
   }
+  let first: ConditionError | null = null;
   for (;;) {
     try {
       return { operand: bind(parsed.operand), end: parsed.end };
     } catch (error) {
       if (!(error instanceof ConditionError)) throw error;
+      first ??= error;
       const shorter = shorten(parsed.operand, start);
       if (shorter !== null) {
         parsed = shorter;
         continue;
       }
-      const unknown = error.message.startsWith('filter_check called with nonexistent field');
-      throw new FormatError(unknown ? `invalid formatting token ${token}` : error.message, start);
+      const { message, unknown } = first;
+      throw new FormatError(unknown === null ? message : `invalid formatting token ${token}`, start, unknown);
     }
   }
 }

@@ -241,7 +241,7 @@ describe('problems', () => {
     > 2 | - macro: m
         |   ^^^^^^^^
       3 |   condition: proc.nam = x
-  help: Correct the condition at the marked place.
+  help: Did you mean 'proc.name'?
 `.trim(),
     );
   });
@@ -251,6 +251,15 @@ describe('problems', () => {
     const diagnostic = load(text).files[0]?.diagnostics[0];
     expect(diagnostic?.place).toMatchObject({ line: 6, column: 55, length: 8 });
     expect(diagnostic?.notes[0]?.frame).toContain('proc.name in ( a, b ) and proc.nam = x');
+  });
+
+  it('guess what was meant', () => {
+    const help = (text: string) => load(text).files[0]?.diagnostics[0]?.remedy;
+    expect(help(rule('evt.type = opne'))).toBe("Did you mean 'open'?");
+    expect(help(rule('evt.type = open').replace('output: o', 'output: "%prc.name"'))).toBe("Did you mean 'proc.name'?");
+    expect(help(`- macro: opened\n  condition: evt.type = open\n${rule('openned')}`)).toBe("Did you mean 'opened'?");
+    expect(help(rule('evt.type = open', '  tag: [a]\n'))).toBe("Did you mean 'tags'?");
+    expect(help(rule('quite.unlike.anything = 1'))).toBe('Correct the condition at the marked place.');
   });
 
   it('are not repeated for every use of a macro that is wrong itself', () => {

@@ -6,9 +6,9 @@ import { Collector, type MacroInfo, type RuleInfo } from './collect.ts';
 import { type Context, inExpression, RuleError, sourceText } from './context.ts';
 import { eventTypesOf } from './events.ts';
 import { FormatError, parseOutput } from './format.ts';
-import { ConditionError, MAX_DEPTH, parseCondition } from './parse.ts';
+import { ConditionError, MAX_DEPTH, parseCondition, type Unknown } from './parse.ts';
 import { readRules } from './read.ts';
-import { type FileResult, noteAt, Report } from './report.ts';
+import { didYouMean, type FileResult, noteAt, Report } from './report.ts';
 import {
   ListSubstitution,
   type ResolvedList,
@@ -219,7 +219,16 @@ class Compiler {
           const other = states.get(name);
           return other !== undefined && other.info.index < info.visibility ? other : undefined;
         };
-        state.expr = this.#expand(this.#macros, info.name, parsed, visible, used, state.text, info.context);
+        state.expr = this.#expand(
+          this.#macros,
+          info.name,
+          parsed,
+          visible,
+          used,
+          state.text,
+          info.context,
+          states.keys(),
+        );
         state.isResolved = true;
       });
     }
@@ -238,6 +247,7 @@ class Compiler {
     used: Set<string>,
     text: string,
     context: Context,
+    macroNames: Iterable<string>,
   ): Expr | null {
     const parts: Expr[] = [];
     const unresolved: Unresolved[] = [];
@@ -270,7 +280,8 @@ class Compiler {
         first.reason === 'loop'
           ? `reference loop in macro '${first.name}'`
           : `Undefined macro '${first.name}' used in filter.`;
-      throw new RuleError('LOAD_ERR_VALIDATE', message, inExpression(context, text, first.offset));
+      const remedy = first.reason === 'unknown' ? didYouMean(first.name, macroNames) : null;
+      throw new RuleError('LOAD_ERR_VALIDATE', message, inExpression(context, text, first.offset), remedy);
     }
     for (const name of names) used.add(name);
     if (isBroken) return null;
@@ -293,7 +304,16 @@ class Compiler {
     const { text } = substituted;
     const parsed = this.#parseIn(substituted, info.conditionContext);
     const find = (name: string) => macros.get(name);
-    const expanded = this.#expand(this.#resolved, info.name, parsed, find, usedMacros, text, info.context);
+    const expanded = this.#expand(
+      this.#resolved,
+      info.name,
+      parsed,
+      find,
+      usedMacros,
+      text,
+      info.context,
+      macros.keys(),
+    );
     if (expanded === null) return null;
     if (factsOf(expanded).unsafeNaCheck) report.warn('LOAD_UNSAFE_NA_CHECK', '', info.context);
     const checker = this.#checker(info.source);
@@ -370,7 +390,8 @@ class Compiler {
         report.warn('LOAD_UNKNOWN_FILTER', error.message, info.outputContext);
         return null;
       }
-      throw new RuleError('LOAD_ERR_COMPILE_OUTPUT', error.message, info.outputContext);
+      const remedy = this.#guess(error.unknown, info.source);
+      throw new RuleError('LOAD_ERR_COMPILE_OUTPUT', error.message, info.outputContext, remedy);
     }
   }
 
@@ -396,10 +417,11 @@ class Compiler {
         return macro === undefined ? [] : [noteAt(`macro '${name}' defined here`, macro.info.context)];
       });
       if (info.skipIfUnknownFilter && isUnknown(error.message)) {
-        report.warn('LOAD_UNKNOWN_FILTER', error.message, context, notes);
+        report.warn('LOAD_UNKNOWN_FILTER', error.message, context, { notes });
         return null;
       }
-      report.error('LOAD_ERR_COMPILE_CONDITION', error.message, context, notes);
+      const remedy = this.#guess(error.unknown, info.source);
+      report.error('LOAD_ERR_COMPILE_CONDITION', error.message, context, { notes, remedy });
       return null;
     }
   }
@@ -415,6 +437,16 @@ class Compiler {
       const message = DEPRECATED.get(name);
       if (message !== undefined) report.warnDeprecatedField(name, message, info.outputContext);
     }
+  }
+
+  /** What may have been meant by a name that does not exist; null without an idea. */
+  #guess(unknown: Unknown | null, source: string): string | null {
+    if (unknown === null) return null;
+    const names =
+      unknown.kind === 'field'
+        ? this.#catalogue.fieldNames(source)
+        : this.#catalogue.eventNames(this.#catalogue.allEventTypes(source));
+    return didYouMean(unknown.name, names);
   }
 
   #checker(source: string): Checker {
@@ -532,7 +564,7 @@ function guarded(report: Report, action: () => void): void {
     action();
   } catch (error) {
     if (!(error instanceof RuleError)) throw error;
-    report.error(error.code, error.message, error.context);
+    report.error(error.code, error.message, error.context, { remedy: error.remedy });
   }
 }
 

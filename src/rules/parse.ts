@@ -9,6 +9,12 @@ import type { Call, Check, Expr, FieldRef, ListLiteral, Literal, Modifier, Opera
 /** Falco's limit of nested expressions in rules. */
 export const MAX_DEPTH = 1000;
 
+/** A name that the catalogue does not have. */
+export interface Unknown {
+  readonly kind: 'field' | 'event type';
+  readonly name: string;
+}
+
 /** A condition that does not fit the grammar or the fields. */
 export class ConditionError extends Error {
   override readonly name = 'ConditionError';
@@ -18,10 +24,13 @@ export class ConditionError extends Error {
   readonly macros: string[] = [];
   /** Found by the parser, not by the checker. */
   readonly isSyntax: boolean;
-  constructor(message: string, offset: number, isSyntax = false) {
+  /** The field or event type that does not exist. */
+  readonly unknown: Unknown | null;
+  constructor(message: string, offset: number, options: { isSyntax?: boolean; unknown?: Unknown } = {}) {
     super(message);
     this.offset = offset;
-    this.isSyntax = isSyntax;
+    this.isSyntax = options.isSyntax ?? false;
+    this.unknown = options.unknown ?? null;
   }
 }
 
@@ -116,7 +125,7 @@ class Parser {
   }
 
   fail(message: string): never {
-    throw new ConditionError(message, this.at, true);
+    throw new ConditionError(message, this.at, { isSyntax: true });
   }
 
   blank(): boolean {

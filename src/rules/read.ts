@@ -1,6 +1,6 @@
 import type { Collector, Entry, ExceptionInfo, RuleUpdate } from './collect.ts';
 import { type Context, fileContext, type ItemType, RuleError, type SourceText, within } from './context.ts';
-import type { Report } from './report.ts';
+import { didYouMean, type Report } from './report.ts';
 import { PRIORITIES, type Priority } from './ruleset.ts';
 import { validateSchema } from './schema.ts';
 import { type PluginVersion, parseVersion, type Version } from './version.ts';
@@ -86,7 +86,7 @@ function guarded(report: Report, action: () => void): void {
     action();
   } catch (error) {
     if (!(error instanceof RuleError)) throw error;
-    report.error(error.code, error.message, error.context);
+    report.error(error.code, error.message, error.context, { remedy: error.remedy });
   }
 }
 
@@ -415,7 +415,8 @@ function readOverrides(
 function warnUnknownKeys(item: MapNode, known: ReadonlySet<string>, context: Context, report: Report): void {
   for (const { key } of item.entries) {
     if (key.kind !== 'scalar' || known.has(key.text)) continue;
-    report.warn('LOAD_UNKNOWN_KEY', `Unknown key '${key.text}'. The key will be ignored.`, context);
+    const remedy = didYouMean(key.text, known);
+    report.warn('LOAD_UNKNOWN_KEY', `Unknown key '${key.text}'. The key will be ignored.`, context, { remedy });
   }
 }
 

@@ -1,5 +1,5 @@
 import { fromByteString } from '../bytes.ts';
-import { type Code, type Diagnostic, describeCode, frame, type Note, type Place } from '../diagnostic.ts';
+import { type Code, type Diagnostic, describeCode, frame, type Note, nearest, type Place } from '../diagnostic.ts';
 import { type Context, type Location, lineAndColumn, type SourceText, snippet } from './context.ts';
 
 /** An error or a warning in the shape of Falco's results. */
@@ -28,6 +28,13 @@ export interface FileResult {
   readonly diagnostics: readonly Diagnostic[];
 }
 
+/** What goes beyond Falco's results. */
+interface More {
+  readonly notes?: readonly Note[];
+  /** Instead of what the catalogue says of the code. */
+  readonly remedy?: string | null;
+}
+
 /** Collects what is found in one file. */
 export class Report {
   readonly name: string;
@@ -45,20 +52,20 @@ export class Report {
     return this.#errors.length > 0;
   }
 
-  error(code: Code, message: string, context: Context, notes: readonly Note[] = []): void {
+  error(code: Code, message: string, context: Context, more: More = {}): void {
     if (!this.failed) this.#errors.push(problem(code, message, context));
-    this.#diagnostics.push(diagnostic(code, 'error', message, context, notes));
+    this.#diagnostics.push(diagnostic(code, 'error', message, context, more));
   }
 
-  warn(code: Code, message: string, context: Context, notes: readonly Note[] = []): void {
+  warn(code: Code, message: string, context: Context, more: More = {}): void {
     if (!this.failed) this.#warnings.push(problem(code, message, context));
-    this.#diagnostics.push(diagnostic(code, 'warning', message, context, notes));
+    this.#diagnostics.push(diagnostic(code, 'warning', message, context, more));
   }
 
   warnDeprecatedField(field: string, message: string, context: Context): void {
     const code = 'LOAD_DEPRECATED_ITEM';
     if (!this.failed) this.#warnings.push({ ...problem(code, message, context), deprecatedField: field });
-    this.#diagnostics.push(diagnostic(code, 'warning', message, context, []));
+    this.#diagnostics.push(diagnostic(code, 'warning', message, context, {}));
   }
 
   result(): FileResult {
@@ -101,7 +108,7 @@ function diagnostic(
   severity: 'error' | 'warning',
   message: string,
   context: Context,
-  notes: readonly Note[],
+  { notes = [], remedy = null }: More,
 ): Diagnostic {
   const place = placeOf(context);
   const expression = context.expression;
@@ -112,7 +119,7 @@ function diagnostic(
     place,
     frame: shown(context.source, place),
     notes: expression === null || isVerbatim(context) ? notes : [...notes, expressionNote(expression)],
-    remedy: describeCode(code).remedy ?? null,
+    remedy: remedy ?? describeCode(code).remedy ?? null,
   };
 }
 
@@ -177,4 +184,10 @@ function wordAt(text: string, offset: number): string {
 
 function occurrences(text: string, word: string): number {
   return word === '' ? 0 : text.split(word).length - 1;
+}
+
+/** A remedy for a name that does not exist; null when none is near it. */
+export function didYouMean(name: string, known: Iterable<string>): string | null {
+  const near = nearest(name, known);
+  return near === null ? null : `Did you mean '${fromByteString(near)}'?`;
 }

@@ -155,5 +155,6 @@ export const testCatalogue: FieldCatalogue = {
   },
   eventTypes: (name) => byName.get(name),
   allEventTypes: () => all,
+  fieldNames: () => [...specs.keys()],
   eventNames: (codes) => [...new Set(codes.map((code) => EVENTS[code]?.name ?? ''))],
 };
