@@ -10,11 +10,10 @@ import {
 } from '../entries.ts';
 
 /** A byte string of any bytes. */
-export const bytes = (maxLength: number): fc.Arbitrary<string> =>
+const bytes = (maxLength: number): fc.Arbitrary<string> =>
   fc.uint8Array({ maxLength }).map((array) => String.fromCharCode(...array));
 /** A byte string without NUL. */
-export const name = (maxLength: number): fc.Arbitrary<string> =>
-  bytes(maxLength).map((text) => text.replaceAll('\0', 'x'));
+const name = (maxLength: number): fc.Arbitrary<string> => bytes(maxLength).map((text) => text.replaceAll('\0', 'x'));
 const list = (max: number) =>
   fc.array(name(20), { maxLength: max }).map((items) => items.map((i) => `${i}\0`).join(''));
 const u16 = fc.nat(0xffff);
@@ -125,7 +124,7 @@ export const interfaceEntry: fc.Arbitrary<InterfaceEntry> = fc.constantFrom(4, 1
 );
 
 /** Event types in today's form, of which any number of parameters from the full one on is left alone. */
-export const CURRENT = EVENTS.filter(({ flags }) => (flags & (EventFlag.OLD_VERSION | EventFlag.UNUSED)) === 0);
+const CURRENT = EVENTS.filter(({ flags }) => (flags & (EventFlag.OLD_VERSION | EventFlag.UNUSED)) === 0);
 
 /** The bytes of an event of today's form with any values, and sometimes with trailing parameters of ours. */
 export const eventBytes: fc.Arbitrary<Uint8Array> = fc.constantFrom(...CURRENT).chain((info) =>

@@ -56,7 +56,7 @@ export interface Read {
   left: number;
 }
 
-export function seen(event: Event, flags: number): SeenEvent {
+function seen(event: Event, flags: number): SeenEvent {
   const { num, cpu, type } = event;
   return { num, cpu, flags, type, bytes: event.buffer.slice(event.at, event.at + event.length) };
 }
