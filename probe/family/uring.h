@@ -38,6 +38,12 @@ static __always_inline void pending_name(struct uring_pending *p, u32 i, struct 
 		p->flags |= WH_TRUNCATED;
 }
 
+/* The name that a request keeps, in either form. */
+#define REQUEST_NAME(request, type, member)                                                              \
+	(bpf_core_field_exists(((struct type##___delayed *)(request))->member.__incomplete_filename)        \
+		 ? BPF_CORE_READ((struct type##___delayed *)(request), member.__incomplete_filename)        \
+		 : BPF_CORE_READ((struct type *)(request), member))
+
 /* Copies what the request asks for; every member is only read on kernels that have it. */
 static __always_inline void pending_fill(struct uring_pending *p, void *req, u32 op)
 {
@@ -54,7 +60,7 @@ static __always_inline void pending_fill(struct uring_pending *p, void *req, u32
 		p->arg[3] = BPF_CORE_READ(open, how.resolve);
 		if (bpf_core_field_exists(open->file_slot))
 			p->arg[4] = BPF_CORE_READ(open, file_slot);
-		pending_name(p, 0, BPF_CORE_READ(open, filename));
+		pending_name(p, 0, REQUEST_NAME(req, io_open, filename));
 		break;
 	}
 	case OP_CLOSE: {
@@ -64,42 +70,42 @@ static __always_inline void pending_fill(struct uring_pending *p, void *req, u32
 	}
 	case OP_UNLINKAT: {
 		struct io_unlink *unlink = req;
-		if (bpf_core_field_exists(unlink->filename)) {
+		if (bpf_core_field_exists(unlink->dfd)) {
 			p->arg[0] = BPF_CORE_READ(unlink, dfd);
 			p->arg[2] = BPF_CORE_READ(unlink, flags);
-			pending_name(p, 0, BPF_CORE_READ(unlink, filename));
+			pending_name(p, 0, REQUEST_NAME(req, io_unlink, filename));
 		}
 		break;
 	}
 	case OP_RENAMEAT: {
 		struct io_rename *rename = req;
-		if (bpf_core_field_exists(rename->oldpath)) {
+		if (bpf_core_field_exists(rename->old_dfd)) {
 			p->arg[0] = BPF_CORE_READ(rename, old_dfd);
 			p->arg[1] = BPF_CORE_READ(rename, new_dfd);
 			p->arg[2] = BPF_CORE_READ(rename, flags);
-			pending_name(p, 0, BPF_CORE_READ(rename, oldpath));
-			pending_name(p, 1, BPF_CORE_READ(rename, newpath));
+			pending_name(p, 0, REQUEST_NAME(req, io_rename, oldpath));
+			pending_name(p, 1, REQUEST_NAME(req, io_rename, newpath));
 		}
 		break;
 	}
 	case OP_MKDIRAT: {
 		struct io_mkdir *mkdir = req;
-		if (bpf_core_field_exists(mkdir->filename)) {
+		if (bpf_core_field_exists(mkdir->dfd)) {
 			p->arg[0] = BPF_CORE_READ(mkdir, dfd);
 			p->arg[2] = BPF_CORE_READ(mkdir, mode);
-			pending_name(p, 0, BPF_CORE_READ(mkdir, filename));
+			pending_name(p, 0, REQUEST_NAME(req, io_mkdir, filename));
 		}
 		break;
 	}
 	case OP_SYMLINKAT:
 	case OP_LINKAT: {
 		struct io_link *link = req;
-		if (bpf_core_field_exists(link->oldpath)) {
+		if (bpf_core_field_exists(link->old_dfd)) {
 			p->arg[0] = BPF_CORE_READ(link, old_dfd);
 			p->arg[1] = BPF_CORE_READ(link, new_dfd);
 			p->arg[2] = BPF_CORE_READ(link, flags);
-			pending_name(p, 0, BPF_CORE_READ(link, oldpath));
-			pending_name(p, 1, BPF_CORE_READ(link, newpath));
+			pending_name(p, 0, REQUEST_NAME(req, io_link, oldpath));
+			pending_name(p, 1, REQUEST_NAME(req, io_link, newpath));
 		}
 		break;
 	}

@@ -502,17 +502,12 @@ static void do_misc(void)
 	struct iovec local, remote = { target, sizeof(target) };
 	char buffer[32], attr[128] = "";
 	char params[120] = { 0 };
-	int pid, status, fd, pipes[2];
+	int pid, status, fd;
 
-	pipe(pipes);
 	mark();
 	pid = call(SYS_fork);
-	if (pid == 0) {
-		char c;
-		close(pipes[1]);
-		read(pipes[0], &c, 1);
-		_exit(0);
-	}
+	while (pid == 0)
+		pause();
 	call(SYS_ptrace, PTRACE_ATTACH, pid, 0, 0);
 	waitpid(pid, &status, 0);
 	call(SYS_ptrace, PTRACE_PEEKDATA, pid, target, buffer);
@@ -689,6 +684,69 @@ static void do_uring(void)
 	mark();
 }
 
+/* -- evasions ---------------------------------------------------------------------------------------- */
+
+static char contested[64];
+static volatile int flipping = 1;
+
+static int flip(void *unused)
+{
+	(void)unused;
+	while (flipping) {
+		contested[0] = 'a';
+		contested[0] = 'b';
+	}
+	syscall(SYS_exit, 0);
+	return 0;
+}
+
+/* Opens a name that another thread changes all the time. */
+static void do_race(void)
+{
+	touch("a");
+	touch("b");
+	strcpy(contested, "a");
+	mark();
+	clone(flip, stack + sizeof(stack), CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM, NULL);
+	for (int i = 0; i < 5000; i++)
+		call(SYS_close, call(SYS_openat, AT_FDCWD, contested, O_RDONLY, 0));
+	flipping = 0;
+	mark();
+}
+
+/* A name in a page that nobody has touched before the call. */
+static void do_absent(void)
+{
+	char *page;
+	int fd = open(at("page"), O_CREAT | O_RDWR, 0600);
+
+	ftruncate(fd, 8192);
+	pwrite(fd, "page", 5, 4096);
+	page = mmap(NULL, 8192, PROT_READ, MAP_PRIVATE, fd, 0);
+	mark();
+	call(SYS_openat, AT_FDCWD, page + 4096, O_RDONLY, 0);
+	mark();
+}
+
+/* Opens a file by handle, where the file system can. */
+static void do_handle(void)
+{
+	struct {
+		unsigned bytes;
+		int type;
+		unsigned char rest[128];
+	} handle = { .bytes = 128 };
+	int mount, root = open(path_buffer, O_RDONLY | O_DIRECTORY), fd;
+
+	touch("file");
+	if (syscall(SYS_name_to_handle_at, AT_FDCWD, at("file"), &handle, &mount, 0))
+		exit(77);
+	mark();
+	fd = call(SYS_open_by_handle_at, root, &handle, O_RDONLY);
+	call(SYS_close, fd);
+	mark();
+}
+
 /* Many short calls, to be counted: `n` pairs of open and close. */
 static void do_many(void)
 {
@@ -703,7 +761,8 @@ static const struct {
 	{ "open", do_open },	   { "deleted", do_deleted }, { "mounts", do_mounts },	   { "paths", do_paths },
 	{ "descriptors", do_descriptors }, { "network", do_network }, { "processes", do_processes }, { "images", do_images },
 	{ "identity", do_identity }, { "data", do_data },	{ "misc", do_misc },	   { "compat", do_compat },
-	{ "uring", do_uring },	   { "many", do_many },
+	{ "uring", do_uring },	   { "race", do_race },	      { "absent", do_absent },	   { "handle", do_handle },
+	{ "many", do_many },
 };
 
 int main(int argc, char **argv)
