@@ -24,3 +24,13 @@ export interface SourceStats {
 
 export { type CaptureOptions, type CaptureSource, openCapture } from './capture.ts';
 export { type CaptureFile, type CaptureFileOptions, createCapture } from './capture-file.ts';
+export { type RunOptions, runScoped, type ScopedRun } from './run.ts';
+export {
+  openSyscallSource,
+  ScopeRequiredError,
+  type SyscallCounters,
+  type SyscallOptions,
+  type SyscallScope,
+  type SyscallSource,
+} from './syscall.ts';
+export { DROP_CLASSES, STATE_EVENTS } from './syscall-table.ts';
