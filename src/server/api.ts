@@ -402,5 +402,5 @@ export interface Api {
   'DELETE /api/tokens/:id': { response: null };
   'PUT /api/retention': { body: RetentionSettings; response: null };
   'POST /api/backup': { response: { path: string } };
-  'POST /api/forwarders/:name/replay': { response: { replayed: number } };
+  'POST /api/forwarders/:name/replay': { body: { output: string }; response: { delivered: number; refused: number } };
 }

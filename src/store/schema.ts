@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS actions(
   id {id}, time {int} NOT NULL, uid {int} NOT NULL, body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS actions_uid ON actions(uid);
 CREATE TABLE IF NOT EXISTS captures(
-  id {id}, name TEXT NOT NULL UNIQUE, host TEXT NOT NULL, from_time {int} NOT NULL, to_time {int} NOT NULL, bytes {int} NOT NULL);
+  id {id}, name TEXT NOT NULL UNIQUE, path TEXT NOT NULL, host TEXT NOT NULL, from_time {int} NOT NULL, to_time {int} NOT NULL, bytes {int} NOT NULL);
 CREATE TABLE IF NOT EXISTS users(
   name TEXT PRIMARY KEY, password TEXT, role TEXT NOT NULL, subject TEXT UNIQUE, created {int} NOT NULL);
 CREATE TABLE IF NOT EXISTS sessions(

@@ -63,8 +63,11 @@ const SENSITIVE = [
   '/etc/security/pwquality.conf',
 ];
 
-const contained = (pick: Random): Record<string, string | number | null> => {
-  const workload = pick.of(WORKLOADS);
+const contained = (
+  pick: Random,
+  among: readonly number[] = [0, 1, 2, 3, 4, 5],
+): Record<string, string | number | null> => {
+  const workload = WORKLOADS[pick.of(among)] as (typeof WORKLOADS)[number];
   return {
     'container.id': pick.hex(12),
     'container.name': workload.container,
@@ -134,7 +137,7 @@ const KINDS: readonly Kind[] = [
     tags: ['T1505', 'container', 'mitre_persistence', 'software_mgmt'],
     message: 'A package manager ran in a container',
     fields: (pick) => ({
-      ...contained(pick),
+      ...contained(pick, [1, 4]),
       ...process('apt-get', 'sh', `apt-get install -y lib${pick.hex(4)}`, pick),
     }),
   },
@@ -161,7 +164,7 @@ const KINDS: readonly Kind[] = [
     tags: ['T1059.004', 'container', 'host', 'mitre_execution'],
     message: 'A program was executed from /dev/shm',
     fields: (pick) => ({
-      ...contained(pick),
+      ...contained(pick, [0, 4]),
       ...process(`kworker${pick.below(64)}`, 'sh', `/dev/shm/.x/kworker -o pool.${pick.hex(6)}`, pick),
       'proc.exepath': '/dev/shm/.x/kworker',
     }),
@@ -173,7 +176,7 @@ const KINDS: readonly Kind[] = [
     tags: ['T1611', 'container', 'mitre_defense_evasion'],
     message: 'A program that is not part of the image was executed',
     fields: (pick) => ({
-      ...contained(pick),
+      ...contained(pick, [4]),
       ...process('xmrig', 'sh', 'xmrig --coin monero', pick),
       'proc.is_exe_upper_layer': 'true',
     }),

@@ -17,7 +17,13 @@ export interface Running {
   readonly url: string;
   readonly browser: Browser;
   /** A page that is logged in. */
-  login(options?: { theme?: 'light' | 'dark'; width?: number; height?: number; name?: string; password?: string }): Promise<Page>;
+  login(options?: {
+    theme?: 'light' | 'dark';
+    width?: number;
+    height?: number;
+    name?: string;
+    password?: string;
+  }): Promise<Page>;
   close(): Promise<void>;
 }
 

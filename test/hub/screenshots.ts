@@ -17,7 +17,8 @@ const settled = (page: Page) => page.waitForTimeout(700);
 
 const VIEWS: Readonly<Record<string, (page: Page) => Promise<unknown>>> = {
   inbox: (page) => page.goto(running.url),
-  alerts: (page) => page.goto(`${running.url}/alerts?q=${encodeURIComponent('namespace = shop and proc.name in (grep, bash)')}`),
+  alerts: (page) =>
+    page.goto(`${running.url}/alerts?q=${encodeURIComponent('namespace = shop and proc.name in (grep, bash)')}`),
   group: (page) => page.goto(`${running.url}/groups/${group}`),
   exception: async (page) => {
     const noisy = [...running.store.groups()].sort((a, b) => b.count - a.count)[0]?.id;
@@ -50,7 +51,9 @@ for (const theme of ['light', 'dark'] as const) {
     await settled(page);
     await page.screenshot({ path: join(directory, `${name}-${theme}.png`) });
   }
-  const fresh = await (await running.browser.newContext({ viewport: { width: 1440, height: 900 }, colorScheme: theme })).newPage();
+  const fresh = await (
+    await running.browser.newContext({ viewport: { width: 1440, height: 900 }, colorScheme: theme })
+  ).newPage();
   await fresh.goto(running.url);
   await settled(fresh);
   await fresh.screenshot({ path: join(directory, `login-${theme}.png`) });

@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readAlert, readAlerts, type Store } from '../../src/store/index.ts';
-import { makeAlert, makeAlerts, Random } from '../alerts/generate.ts';
+import { makeAlert, Random } from '../alerts/generate.ts';
 
 /** Rules of the made-up alerts, so that the hub can explain them. */
 const RULES = `- list: shells
@@ -26,7 +26,7 @@ const RULES = `- list: shells
 
 - rule: Execution from shared memory
   desc: Programs are not installed into /dev/shm; malware that wants to leave no trace on a disk is.
-  condition: spawned and (proc.exepath startswith /dev/shm/ or proc.cwd startswith /dev/shm/) and not proc.pname in (shells, systemd, cron)
+  condition: spawned and (proc.exepath startswith /dev/shm/ or proc.cwd startswith /dev/shm/) and not proc.pname in (systemd, cron)
   output: A program was executed from /dev/shm | process=%proc.name command=%proc.cmdline
   priority: CRITICAL
   tags: [T1059.004, container, host, mitre_execution]
@@ -60,12 +60,30 @@ const RULES = `- list: shells
   tags: [T1547.006, host, mitre_privilege_escalation]
 `;
 
+/** Alerts of a day as it is: quiet at night, two bursts. */
+function waves(from: number, to: number, count: number): string[] {
+  const bins = 240;
+  const weights = Array.from({ length: bins }, (_, i) => {
+    const day = 1 + 0.7 * Math.sin((i / bins) * 2 * Math.PI - 1);
+    return day + (i > 88 && i < 92 ? 5 : 0) + (i > 196 && i < 204 ? 3 : 0);
+  });
+  const total = weights.reduce((a, b) => a + b, 0);
+  const pick = new Random(42);
+  const width = (to - from) / bins;
+  return weights.flatMap((weight, i) =>
+    Array.from(
+      { length: Math.round((weight / total) * count) },
+      () => makeAlert(pick, from + (i + pick.next()) * width).text,
+    ),
+  );
+}
+
 /** What happened on a made-up fleet up to `now` (seconds since the epoch), for pictures and for flows. */
 export function story(now: number, count = 9000) {
   const directory = mkdtempSync(join(tmpdir(), 'windhover-story-'));
   const rules = join(directory, 'fleet_rules.yaml');
   writeFileSync(rules, RULES);
-  const lines = [...makeAlerts(42, count, now - 86_000, now - 60)].map((made) => made.text);
+  const lines = waves(now - 86_000, now - 60, count);
   return {
     alerts: lines.join('\n'),
     rules,
@@ -79,7 +97,11 @@ export function story(now: number, count = 9000) {
       const shell = groups.find((group) => group.rule === 'Shell in a container with a terminal');
       if (grave !== undefined) {
         await store.triage([grave.id], { action: 'assign', assignee: 'ana' }, 'ana');
-        await store.triage([grave.id], { action: 'comment', text: 'Same binary as in last week’s incident. Isolating the pod.' }, 'ana');
+        await store.triage(
+          [grave.id],
+          { action: 'comment', text: 'Same binary as in last week’s incident. Isolating the pod.' },
+          'ana',
+        );
       }
       if (apt !== undefined) {
         await store.triage([apt.id], { action: 'resolve' }, 'ben');
@@ -88,27 +110,53 @@ export function story(now: number, count = 9000) {
       if (shell !== undefined) await store.triage([shell.id], { action: 'acknowledge' }, 'ben');
       const report = async (kind: string, name: string, body: object) => {
         await store.write((writer) =>
-          writer.run('INSERT INTO reports(kind, name, time, body) VALUES(?,?,?,?)', kind, name, Date.now() * 1000, JSON.stringify(body)),
+          writer.run(
+            'INSERT INTO reports(kind, name, time, body) VALUES(?,?,?,?)',
+            kind,
+            name,
+            Date.now() * 1000,
+            JSON.stringify(body),
+          ),
         );
       };
       for (const [i, host] of ['node-a1', 'node-a2', 'node-b1'].entries()) {
-        await report('sensor', host, { version: '0.1.0', kernel: '6.12.9', events_per_second: 18400 + i * 5210, drops: i === 2 ? 12 : 0 });
+        await report('sensor', host, {
+          version: '0.1.0',
+          kernel: '6.12.9',
+          events_per_second: 18400 + i * 5210,
+          drops: i === 2 ? 12 : 0,
+        });
       }
       await report('forwarder', 'forwarder-0', {
         destinations: [
-          { name: 'slack', circuit: 'closed', depth: 0, oldest: null, delivered: 812, failed: 3, dead: 0 },
-          { name: 'elasticsearch', circuit: 'half-open', depth: 1240, oldest: Date.now() - 95_000, delivered: 88_214, failed: 41, dead: 2 },
-          { name: 'pagerduty', circuit: 'closed', depth: 0, oldest: null, delivered: 14, failed: 0, dead: 0 },
+          { name: 'slack', circuit: 'closed', depth: 0, error: null, since: null, dead: 0 },
+          {
+            name: 'elasticsearch',
+            circuit: 'half-open',
+            depth: 1240,
+            error: '503 Service Unavailable',
+            since: Date.now() - 95_000,
+            dead: 2,
+          },
+          { name: 'pagerduty', circuit: 'closed', depth: 0, error: null, since: null, dead: 0 },
         ],
       });
       await store.write((writer) =>
-        writer.run('INSERT INTO searches(name, url, who, created) VALUES(?,?,?,?)', 'Shop, graver than Notice', '/?q=namespace%20%3D%20shop%20and%20priority%20in%20(Emergency%2C%20Critical%2C%20Error%2C%20Warning)', 'ana', Date.now()),
+        writer.run(
+          'INSERT INTO searches(name, url, who, created) VALUES(?,?,?,?)',
+          'Shop, graver than Notice',
+          '/?q=namespace%20%3D%20shop%20and%20priority%20in%20(Emergency%2C%20Critical%2C%20Error%2C%20Warning)',
+          'ana',
+          Date.now(),
+        ),
       );
     },
     /** New alerts, now. */
     more: async (store: Store, n = 60): Promise<void> => {
       const pick = new Random(Date.now());
-      await store.ingest(readAlerts(Array.from({ length: n }, () => makeAlert(pick, Date.now() / 1000).text).join('\n')));
+      await store.ingest(
+        readAlerts(Array.from({ length: n }, () => makeAlert(pick, Date.now() / 1000).text).join('\n')),
+      );
     },
   };
 }

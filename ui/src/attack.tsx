@@ -74,7 +74,7 @@ export function AttackPage() {
         </select>
       </header>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable without a mouse. */}
-      <div class="page" role="region" aria-label="Matrix" tabIndex={0}>
+      <section class="page" aria-label="Matrix" tabIndex={0}>
         {error === null ? null : <Failure error={error} retry={reload} />}
         {data === null ? null : (
           <p class="soft" style={{ padding: '14px 20px 0' }}>
@@ -107,7 +107,7 @@ export function AttackPage() {
             </section>
           ))}
         </div>
-      </div>
+      </section>
     </>
   );
 }

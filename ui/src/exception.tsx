@@ -24,7 +24,7 @@ function Proposal({ proposal, rule, days }: { proposal: ExceptionProposal; rule:
   return (
     <section class="proposal" aria-label={WIDTH[proposal.width]}>
       <header>
-        <h3 class="grow" style={{ color: 'var(--text)', fontSize: 13.5 }}>
+        <h3 class="grow" style={{ color: 'var(--text)', fontSize: '13.5px' }}>
           {WIDTH[proposal.width]}
         </h3>
         <button

@@ -31,7 +31,7 @@ export function currentFilter(): { q: string; from: number; to: number | null; r
 }
 
 /** The bar of every view of alerts: query and time. */
-export function FilterBar({ error }: { error: Error | null }) {
+export function FilterBar({ error, time = true }: { error: Error | null; time?: boolean }) {
   const { q, from, to, range } = currentFilter();
   const typed = useSignal(q);
   const input = useRef<HTMLInputElement>(null);
@@ -52,67 +52,70 @@ export function FilterBar({ error }: { error: Error | null }) {
   const bad = error instanceof CallError && error.status === 400;
   return (
     <>
-      <form
-        class="bar"
-        role="search"
-        onSubmit={(event) => {
-          event.preventDefault();
-          go(withQuery({ q: typed.value.trim() }));
-        }}
-      >
-        <div class="query" data-bad={bad}>
-          <Icon name="search" />
-          <input
-            ref={input}
-            class="input"
-            aria-label="Query"
-            aria-invalid={bad}
-            placeholder="proc.name in (nc, ncat) and not namespace = kube-system     or just words"
-            value={typed.value}
-            spellcheck={false}
-            autocomplete="off"
-            onInput={(event) => {
-              typed.value = event.currentTarget.value;
-            }}
-            onKeyDown={(event) => {
-              if (event.key === 'Escape') event.currentTarget.blur();
-            }}
-          />
-          {typed.value === '' ? null : (
-            <button
-              type="button"
-              class="button plain small clear"
-              aria-label="Clear the query"
-              onClick={() => {
-                typed.value = '';
-                go(withQuery({ q: null }));
-              }}
-            >
-              <Icon name="close" />
-            </button>
-          )}
-        </div>
-        <select
-          class="input"
-          aria-label="Time"
-          value={range ?? 'chosen'}
-          onChange={(event) => {
-            const { value } = event.currentTarget;
-            if (value !== 'chosen') go(withQuery({ range: value, from: null, to: null }));
+      <search>
+        <form
+          class="bar"
+          onSubmit={(event) => {
+            event.preventDefault();
+            go(withQuery({ q: typed.value.trim() }));
           }}
         >
-          {range === null && to !== null ? (
-            <option value="chosen">
-              {stamp(from).slice(5, 16)} – {stamp(to).slice(5, 16)}
-            </option>
+          <div class="query" data-bad={bad}>
+            <Icon name="search" />
+            <input
+              ref={input}
+              class="input"
+              aria-label="Query"
+              aria-invalid={bad}
+              placeholder="proc.name in (nc, ncat) and not namespace = kube-system     or just words"
+              value={typed.value}
+              spellcheck={false}
+              autocomplete="off"
+              onInput={(event) => {
+                typed.value = event.currentTarget.value;
+              }}
+              onKeyDown={(event) => {
+                if (event.key === 'Escape') event.currentTarget.blur();
+              }}
+            />
+            {typed.value === '' ? null : (
+              <button
+                type="button"
+                class="button plain small clear"
+                aria-label="Clear the query"
+                onClick={() => {
+                  typed.value = '';
+                  go(withQuery({ q: null }));
+                }}
+              >
+                <Icon name="close" />
+              </button>
+            )}
+          </div>
+          {time ? (
+            <select
+              class="input"
+              aria-label="Time"
+              value={range ?? 'chosen'}
+              onChange={(event) => {
+                const { value } = event.currentTarget;
+                if (value !== 'chosen') go(withQuery({ range: value, from: null, to: null }));
+              }}
+            >
+              {range === null && to !== null ? (
+                <option value="chosen">
+                  {stamp(from).slice(5, 16)} – {stamp(to).slice(5, 16)}
+                </option>
+              ) : null}
+              {Object.entries(RANGES).map(([name, { label }]) => (
+                <option key={name} value={name}>
+                  {label}
+                </option>
+              ))}
+            </select>
           ) : null}
-          {Object.entries(RANGES).map(([name, { label }]) => (
-            <option key={name} value={name}>
-              {label}
-            </option>
-          ))}
-        </select>
-      </form>
+        </form>
+      </search>
       {bad ? (
         <div class="complaint" role="alert">
           {error.offset === undefined ? null : (

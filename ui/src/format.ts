@@ -80,9 +80,8 @@ export function quoted(value: string): string {
 
 /** Characters that would not show, or would turn the line around, as visible signs. */
 export function visible(value: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for.
-  return value.replace(
-    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g,
-    (c) => (c === '\r' ? '␍' : `⟨U+${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}⟩`),
+  // The joiner of emoji stays: it draws nothing by itself and turns nothing around.
+  return value.replace(/(?![\t\n\u200d])[\p{Cc}\p{Cf}]/gu, (c) =>
+    c === '\r' ? '␍' : `⟨U+${(c.codePointAt(0) as number).toString(16).toUpperCase().padStart(4, '0')}⟩`,
   );
 }

@@ -277,7 +277,7 @@ function What({ group, alert }: { group: GroupDetail; alert: AlertDetail | null 
         <span class="faint">source {row.source}</span>
       </div>
       {row.what === '' && row.touched === '' ? null : (
-        <dl class="facts" style={{ marginBottom: 12 }}>
+        <dl class="facts" style={{ marginBottom: '12px' }}>
           {row.what === '' ? null : (
             <>
               <dt>Command</dt>
@@ -300,7 +300,7 @@ function What({ group, alert }: { group: GroupDetail; alert: AlertDetail | null 
   );
 }
 
-function Term({ node }: { node: ExplainNode }) {
+function Term({ node, root = false }: { node: ExplainNode; root?: boolean }) {
   const truth = node.result === null ? 'unknown' : String(node.result);
   const sign = node.result === null ? '?' : node.result ? '✓' : '✗';
   const label = node.result === null ? 'cannot be told from the alert' : node.result ? 'true' : 'false';
@@ -321,11 +321,10 @@ function Term({ node }: { node: ExplainNode }) {
   if (node.children.length === 0) return <li>{head}</li>;
   return (
     <li>
-      <details open={node.result !== false && node.macro === null}>
+      <details open={root || (node.result !== false && node.macro === null)}>
         <summary>{head}</summary>
         <ul>
           {node.children.map((child, i) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: a term is its position.
             <Term key={i} node={child} />
           ))}
         </ul>
@@ -344,18 +343,18 @@ function Why({ alert }: { alert: AlertDetail }) {
       {data === null || data.rule === null ? null : (
         <>
           {data.rule.description === '' ? null : (
-            <p class="soft" style={{ marginBottom: 8, maxWidth: '80ch' }}>
+            <p class="soft" style={{ marginBottom: '8px', maxWidth: '80ch' }}>
               {visible(data.rule.description)}
             </p>
           )}
           {data.tree === null ? null : (
             <div class="tree">
               <ul style={{ border: 0, margin: 0, padding: 0 }}>
-                <Term node={data.tree} />
+                <Term node={data.tree} root />
               </ul>
             </div>
           )}
-          <p class="missing" style={{ marginTop: 8 }}>
+          <p class="missing" style={{ marginTop: '8px' }}>
             <span class="tree">
               <b class="unknown">?</b>
             </span>{' '}
@@ -414,11 +413,7 @@ function ProcessNode({ branch }: { branch: Branch }) {
       <span class={`process ${branch.culprit ? 'culprit' : ''}`}>
         <b>{visible(branch.name)}</b>
         {branch.pid === '' ? null : <span class="pid">{branch.pid}</span>}
-        {branch.exe === '' || branch.exe.endsWith(`/${branch.name}`) === false ? (
-          <span class="exe mono">{visible(branch.exe)}</span>
-        ) : (
-          <span class="exe mono">{visible(branch.exe)}</span>
-        )}
+        {branch.exe === '' ? null : <span class="exe mono">{visible(branch.exe)}</span>}
         {branch.cmdline === '' || branch.cmdline === branch.name ? null : (
           <code>{visible(branch.cmdline.slice(0, 300))}</code>
         )}
@@ -476,7 +471,7 @@ function Who({ alert }: { alert: AlertDetail }) {
         </div>
       )}
       {facts.length === 0 ? null : (
-        <dl class="facts" style={{ marginTop: 12 }}>
+        <dl class="facts double" style={{ marginTop: '12px' }}>
           {facts.map(([label, value]) => (
             <>
               <dt>{label}</dt>
@@ -511,7 +506,7 @@ function Else({ alert }: { alert: AlertDetail }) {
       )}
       {around.error === null ? null : <Failure error={around.error} retry={around.reload} />}
       {near.length === 0 ? null : (
-        <div class="events" style={{ marginTop: 10 }}>
+        <div class="events" style={{ marginTop: '10px' }}>
           {near.map((row) => (
             <AlertLine key={row.id} row={row} />
           ))}
@@ -523,8 +518,10 @@ function Else({ alert }: { alert: AlertDetail }) {
 
 /** The system calls of a recording around the alert, to be filtered with a condition. */
 function Timeline({ alert, capture }: { alert: AlertDetail; capture: AlertDetail['captures'][number] }) {
-  const typed = useSignal('');
-  const filter = useSignal('');
+  const name = text(alert.alert.output_fields?.['proc.name']);
+  const first = name === '' ? '' : `proc.name = ${quoted(name)} or proc.pname = ${quoted(name)}`;
+  const typed = useSignal(first);
+  const filter = useSignal(first);
   const { data, error } = useLoad(`timeline ${alert.id} ${capture.id} ${filter.value}`, (signal) =>
     call('GET /api/alerts/:id/timeline', {
       path: { id: alert.id },
@@ -559,12 +556,12 @@ function Timeline({ alert, capture }: { alert: AlertDetail; capture: AlertDetail
       {error === null ? null : <Failure error={error} />}
       {data === null ? null : (
         <>
-          <p class="faint" style={{ marginBottom: 6 }}>
+          <p class="faint" style={{ marginBottom: '6px' }}>
             {number(data.matched)} of {number(data.read)} system calls{data.more ? '; the nearest are shown' : ''}
           </p>
           <div class="events">
             {data.events.map((event) => (
-              <div key={event.num} class="line" data-at={Math.abs(event.time - alert.time) < 0.001}>
+              <div key={event.num} class="line call" data-at={Math.abs(event.time - alert.time) < 0.001}>
                 <time title={stamp(event.time)}>
                   {clock(event.time)}.{String(Math.floor(event.time % 1000)).padStart(3, '0')}
                 </time>
@@ -682,7 +679,7 @@ function History({ detail, reload }: { detail: GroupDetail; reload: () => void }
           go(`/alerts?q=${encodeURIComponent(`group = ${group.id}`)}&from=${Math.round(from)}&to=${Math.round(to)}`)
         }
       />
-      <ul class="log" style={{ marginTop: 10 }}>
+      <ul class="log" style={{ marginTop: '10px' }}>
         {detail.history.map((entry) => (
           <li key={entry.id}>
             <Person name={entry.who} />
@@ -702,7 +699,7 @@ function History({ detail, reload }: { detail: GroupDetail; reload: () => void }
       </ul>
       {may('analyst') ? (
         <form
-          style={{ display: 'grid', gap: 8, marginTop: 8 }}
+          style={{ display: 'grid', gap: '8px', marginTop: '8px' }}
           onSubmit={(event) => {
             event.preventDefault();
             if (comment.value.trim() === '') return;

@@ -1,8 +1,10 @@
 import type { HealthDetail, Json, ReportRow } from '../../src/server/api.ts';
 import { call } from './client.ts';
 import { ago, bytes, number, stamp, text, visible } from './format.ts';
-import { Empty, Failure, useLoad, When } from './parts.tsx';
+import { Empty, Failure, messageOf, useLoad, When } from './parts.tsx';
+import { may } from './session.ts';
 import { arrivals } from './stream.ts';
+import { say } from './toast.tsx';
 
 /** A report older than this is of somebody who may be gone, in milliseconds. */
 const SILENT = 120_000;
@@ -90,61 +92,95 @@ function Sensors({ reports, hosts }: { reports: readonly ReportRow[]; hosts: Hea
   );
 }
 
-/** `destinations: [{name, depth, oldest, circuit, dead, delivered, failed}]`, as a forwarder reports them. */
-function Forwarders({ reports }: { reports: readonly ReportRow[] }) {
+/** `destinations: [{name, circuit, depth, error, since, dead}]`, as a forwarder says. */
+function Forwarders({ reports, reload }: { reports: readonly ReportRow[]; reload: () => void }) {
   const forwarders = reports.filter((report) => report.kind === 'forwarder');
+  const replay = async (name: string, output: string) => {
+    try {
+      const { delivered, refused } = await call('POST /api/forwarders/:name/replay', {
+        path: { name },
+        body: { output },
+      });
+      say(`${number(delivered)} delivered${refused > 0 ? `, ${number(refused)} refused again` : ''}.`);
+    } catch (error) {
+      say(messageOf(error));
+    }
+    reload();
+  };
   return (
     <section class="block">
       <h2>Forwarding</h2>
       {forwarders.length === 0 ? (
         <p>
-          No forwarder reports to this hub. With one, its queue for each destination stands here: depth, oldest alert,
-          circuit, dead letters.
+          The hub knows no forwarder. Start it with <code>--forwarder URL</code>, and the queue of each destination
+          stands here: what waits, its circuit, its dead letters.
         </p>
       ) : null}
       {forwarders.map((forwarder) => {
         const list = forwarder.body.destinations;
         const rows = (Array.isArray(list) ? list : []) as Readonly<Record<string, Json>>[];
+        const problem = text(forwarder.body.error);
         return (
-          <div key={forwarder.name} style={{ marginBottom: 14 }}>
+          <div key={forwarder.name} style={{ marginBottom: '14px' }}>
             <h3>
-              {visible(forwarder.name)} <Freshness time={forwarder.time} />
+              {visible(forwarder.name)}{' '}
+              {problem === '' ? (
+                <Freshness time={forwarder.time} />
+              ) : (
+                <span class="tagged bad">{visible(problem)}</span>
+              )}
             </h3>
-            <table class="table">
-              <thead>
-                <tr>
-                  <th>Destination</th>
-                  <th>Circuit</th>
-                  <th class="right">Waiting</th>
-                  <th class="right">Oldest</th>
-                  <th class="right">Delivered</th>
-                  <th class="right">Failed</th>
-                  <th class="right">Dead letters</th>
-                </tr>
-              </thead>
-              <tbody>
-                {rows.map((row) => {
-                  const oldest = numberOf(row.oldest);
-                  const dead = numberOf(row.dead) ?? 0;
-                  const circuit = text(row.circuit) || 'closed';
-                  return (
-                    <tr key={text(row.name)}>
-                      <td>
-                        <b>{visible(text(row.name))}</b>
-                      </td>
-                      <td>
-                        <span class={`tagged ${circuit === 'closed' ? 'good' : 'bad'}`}>{circuit}</span>
-                      </td>
-                      <td class="right">{number(numberOf(row.depth) ?? 0)}</td>
-                      <td class="right tight">{oldest === null ? '–' : ago(oldest)}</td>
-                      <td class="right">{number(numberOf(row.delivered) ?? 0)}</td>
-                      <td class="right">{number(numberOf(row.failed) ?? 0)}</td>
-                      <td class="right">{dead > 0 ? <b class="bad">{number(dead)}</b> : 0}</td>
-                    </tr>
-                  );
-                })}
-              </tbody>
-            </table>
+            {rows.length === 0 ? null : (
+              <table class="table">
+                <thead>
+                  <tr>
+                    <th>Destination</th>
+                    <th>Circuit</th>
+                    <th class="right">Waiting</th>
+                    <th>Trouble</th>
+                    <th class="right">Dead letters</th>
+                    <th class="right">
+                      <span class="sr">Actions</span>
+                    </th>
+                  </tr>
+                </thead>
+                <tbody>
+                  {rows.map((row) => {
+                    const since = numberOf(row.since);
+                    const dead = numberOf(row.dead) ?? 0;
+                    const circuit = text(row.circuit) || 'closed';
+                    const name = text(row.name);
+                    return (
+                      <tr key={name}>
+                        <td>
+                          <b>{visible(name)}</b>
+                        </td>
+                        <td>
+                          <span class={`tagged ${circuit === 'closed' ? 'good' : 'bad'}`}>{circuit}</span>
+                        </td>
+                        <td class="right">{number(numberOf(row.depth) ?? 0)}</td>
+                        <td class="soft">
+                          {visible(text(row.error))}
+                          {since === null ? '' : ` (since ${stamp(since)})`}
+                        </td>
+                        <td class="right">{dead > 0 ? <b class="bad">{number(dead)}</b> : 0}</td>
+                        <td class="right">
+                          {dead > 0 && forwarder.body.replay === true && may('analyst') ? (
+                            <button
+                              type="button"
+                              class="button small"
+                              onClick={() => void replay(forwarder.name, name)}
+                            >
+                              Deliver again
+                            </button>
+                          ) : null}
+                        </td>
+                      </tr>
+                    );
+                  })}
+                </tbody>
+              </table>
+            )}
           </div>
         );
       })}
@@ -224,7 +260,7 @@ export function HealthPage() {
               </dl>
             </section>
             <Sensors reports={data.reports} hosts={data.hosts} />
-            <Forwarders reports={data.reports} />
+            <Forwarders reports={data.reports} reload={reload} />
             <p class="faint">
               Windhover {data.version}, up since {stamp(data.started)}
             </p>

@@ -46,7 +46,6 @@ export function Histogram({ data, onChoose }: { data: Data; onChoose: ((from: nu
   const ticks = [0, 0.25, 0.5, 0.75, 1].map((part) => stamp(data.from + part * (end - data.from)).slice(5, 16));
   return (
     <figure class="histogram" aria-label="Alerts over time">
-      {/* biome-ignore lint/a11y/noStaticElementInteractions: the time can be chosen with the keyboard in the menu of times. */}
       <svg
         ref={svg}
         viewBox={`0 0 ${n * 10} ${HEIGHT}`}
@@ -108,7 +107,6 @@ export function Histogram({ data, onChoose }: { data: Data; onChoose: ((from: nu
       )}
       <div class="axis" aria-hidden="true">
         {ticks.map((tick, i) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: a tick is its position.
           <span key={i}>{tick}</span>
         ))}
       </div>

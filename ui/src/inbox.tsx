@@ -44,14 +44,14 @@ function whereOf(group: GroupRow) {
 function Views({ inbox }: { inbox: Inbox | null }) {
   const path = place.value.path;
   return (
-    <div class="segmented" role="group" aria-label="View">
+    <nav class="segmented" aria-label="View">
       <a href={withQuery({ at: null }, '/')} aria-current={path === '/' ? 'true' : undefined}>
         Groups {inbox === null ? null : <span class="n">{number(inbox.groupCount)}</span>}
       </a>
       <a href={withQuery({ at: null }, '/alerts')} aria-current={path === '/alerts' ? 'true' : undefined}>
         Alerts {inbox === null ? null : <span class="n">{number(inbox.alertCount)}</span>}
       </a>
-    </div>
+    </nav>
   );
 }
 
@@ -98,7 +98,7 @@ export function Explorer({ view }: { view: 'groups' | 'alerts' }) {
           <div class="bar">
             <Views inbox={data} />
             {view === 'groups' ? (
-              <div class="segmented" role="group" aria-label="State">
+              <fieldset class="segmented" aria-label="State">
                 {STATES.map(([value, label, states]) => (
                   <button
                     key={value}
@@ -112,7 +112,7 @@ export function Explorer({ view }: { view: 'groups' | 'alerts' }) {
                     )}
                   </button>
                 ))}
-              </div>
+              </fieldset>
             ) : null}
             <span class="grow" style={{ flex: 1 }} />
             {data?.since != null ? <span class="tagged warn">counted since {stamp(data.since)}</span> : null}
@@ -147,7 +147,7 @@ function Groups({ data, sort, reload }: { data: Inbox | null; sort: string; relo
   const at = useSignal(0);
   const selected = useSignal<ReadonlySet<number>>(new Set());
   const muting = useSignal<readonly number[] | null>(null);
-  const list = useRef<HTMLDivElement>(null);
+  const list = useRef<HTMLElement>(null);
   const current = Math.min(at.value, groups.length - 1);
   const targets = (): number[] => {
     if (selected.value.size > 0) return [...selected.value];
@@ -230,7 +230,7 @@ function Groups({ data, sort, reload }: { data: Inbox | null; sort: string; relo
   return (
     <>
       {selected.value.size > 0 ? (
-        <div class="selection" role="group" aria-label="Chosen groups">
+        <fieldset class="selection" aria-label="Chosen groups">
           <b>{selected.value.size} chosen</b>
           <button
             type="button"
@@ -270,7 +270,7 @@ function Groups({ data, sort, reload }: { data: Inbox | null; sort: string; relo
           <button type="button" class="button plain small" onClick={() => (selected.value = new Set())}>
             Clear
           </button>
-        </div>
+        </fieldset>
       ) : null}
       <div class="columns">
         <span />
@@ -282,7 +282,7 @@ function Groups({ data, sort, reload }: { data: Inbox | null; sort: string; relo
         <span class="right">State</span>
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable without a mouse. */}
-      <div class="rows" ref={list} role="region" aria-label="Groups" tabIndex={0}>
+      <section class="rows" ref={list} aria-label="Groups" tabIndex={0}>
         {groups.map((group, i) => (
           // biome-ignore lint/a11y/useKeyWithClickEvents: the link inside is the way of the keyboard, and Enter is.
           // biome-ignore lint/a11y/noStaticElementInteractions: as above.
@@ -323,7 +323,7 @@ function Groups({ data, sort, reload }: { data: Inbox | null; sort: string; relo
             </span>
           </div>
         ))}
-      </div>
+      </section>
       {muting.value === null ? null : (
         <MuteDialog groups={muting.value} onDone={done} onClose={() => (muting.value = null)} />
       )}
@@ -334,12 +334,11 @@ function Groups({ data, sort, reload }: { data: Inbox | null; sort: string; relo
 /** One line of an alert, in lists and in the live tail. */
 export function AlertLine({ row, at = false }: { row: AlertRow; at?: boolean }) {
   const { alert } = row;
+  const fields = alert.output_fields ?? {};
   const message = (alert.output ?? '').replace(/^\d\d:\d\d:\d\d\.\d+: [A-Z][a-z]+ /, '');
-  const place =
-    text(alert.output_fields?.['k8s.pod.name']) ||
-    text(alert.output_fields?.['container.name']) ||
-    alert.hostname ||
-    '';
+  const what = text(fields['proc.cmdline']) || text(fields['ka.uri']);
+  const container = text(fields['container.name']);
+  const where = text(fields['k8s.pod.name']) || (container === 'host' ? '' : container) || alert.hostname || '';
   return (
     <a class="line" href={`/groups/${row.group}?alert=${row.id}`} data-at={at}>
       <time dateTime={new Date(row.time).toISOString()} title={stamp(row.time)}>
@@ -347,9 +346,10 @@ export function AlertLine({ row, at = false }: { row: AlertRow; at?: boolean }) 
       </time>
       <Mark priority={alert.priority} />
       <span class="rule">{visible(alert.rule)}</span>
-      <span class="output">
-        {place === '' || place === 'host' ? null : <b>{visible(place)} </b>}
-        {visible(message.slice(0, 1000))}
+      <span class="where">{visible(where)}</span>
+      <span class="output" title={visible(message.slice(0, 1000))}>
+        {what === '' ? visible(message.slice(0, 600)) : <span class="mono">{visible(what.slice(0, 400))}</span>}
+        {what === '' ? null : ` ${visible((message.split(/ \| | \(/)[0] ?? '').slice(0, 200))}`}
       </span>
     </a>
   );
@@ -362,7 +362,7 @@ function Alerts() {
   const loading = useSignal(false);
   const problem = useSignal<Error | null>(null);
   const at = useSignal(0);
-  const box = useRef<HTMLDivElement>(null);
+  const box = useRef<HTMLElement>(null);
   const filter = currentFilter();
   const key = `${filter.q} ${filter.range ?? `${filter.from}-${filter.to}`}`;
   const load = async (before: string | null) => {
@@ -379,7 +379,6 @@ function Alerts() {
     }
     loading.value = false;
   };
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the key stands for the filter.
   useEffect(() => {
     void load(null);
   }, [key]);
@@ -397,7 +396,7 @@ function Alerts() {
   });
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable without a mouse.
-    <div class="rows" ref={box} role="region" aria-label="Alerts" tabIndex={0}>
+    <section class="rows" ref={box} aria-label="Alerts" tabIndex={0}>
       {problem.value === null ? null : <Failure error={problem.value} retry={() => void load(null)} />}
       {rows.value.map((row, i) => (
         <AlertLine key={row.id} row={row} at={i === at.value} />
@@ -408,14 +407,14 @@ function Alerts() {
         </Empty>
       ) : null}
       {next.value === null ? null : (
-        <div class="empty" style={{ padding: 18 }}>
+        <div class="empty" style={{ padding: '18px' }}>
           {stopped.value ? 'Searched part of the time so far. ' : null}
           <button type="button" class="button" disabled={loading.value} onClick={() => void load(next.value)}>
             {stopped.value ? 'Search on' : 'Load more'}
           </button>
         </div>
       )}
-    </div>
+    </section>
   );
 }
 

@@ -13,10 +13,10 @@ const KEPT = 100_000;
 const LINE = 28;
 
 /** Lines by number, only those drawn that can be seen. */
-function useVirtual(count: number, box: { current: HTMLDivElement | null }) {
+function useVirtual(count: number, box: { current: HTMLElement | null }) {
   const redraw = useSignal(0);
-  const virtualizer = useRef<Virtualizer<HTMLDivElement, Element> | null>(null);
-  virtualizer.current ??= new Virtualizer<HTMLDivElement, Element>({
+  const virtualizer = useRef<Virtualizer<HTMLElement, Element> | null>(null);
+  virtualizer.current ??= new Virtualizer<HTMLElement, Element>({
     count: 0,
     getScrollElement: () => null,
     estimateSize: () => LINE,
@@ -51,7 +51,7 @@ export function Live() {
   const rate = useSignal(0);
   const total = useSignal(0);
   const dropped = useSignal(0);
-  const box = useRef<HTMLDivElement>(null);
+  const box = useRef<HTMLElement>(null);
   const recent = useRef<number[]>([]);
 
   const show = (added: AlertRow[]) => {
@@ -63,7 +63,6 @@ export function Live() {
     if (scrolled) requestAnimationFrame(() => element.scrollBy(0, added.length * LINE));
   };
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new query is a new stream.
   useEffect(() => {
     rows.current = [];
     held.current = [];
@@ -112,7 +111,7 @@ export function Live() {
   const virtual = useVirtual(rows.current.length, box);
   return (
     <>
-      <FilterBar error={null} />
+      <FilterBar error={null} time={false} />
       <div class="bar">
         <button
           type="button"
@@ -147,7 +146,7 @@ export function Live() {
         ) : null}
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable without a mouse. */}
-      <div class="rows" ref={box} role="region" aria-label="Live alerts" tabIndex={0}>
+      <section class="rows" ref={box} aria-label="Live alerts" tabIndex={0}>
         {rows.current.length === 0 ? (
           <Empty title="Waiting for alerts" icon="live">
             Alerts appear here the moment they are stored.
@@ -164,7 +163,7 @@ export function Live() {
             })}
           </div>
         )}
-      </div>
+      </section>
     </>
   );
 }

@@ -73,7 +73,7 @@ export function Login() {
             {oidc.value}
           </a>
         )}
-        <p class="faint" style={{ fontSize: 12 }}>
+        <p class="faint" style={{ fontSize: '12px' }}>
           The first start printed the password of the user “admin”.
         </p>
       </form>

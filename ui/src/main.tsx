@@ -141,16 +141,9 @@ function Frame() {
   }, [title]);
   return (
     <div class="frame">
-      <a
-        class="skip"
-        href="#main"
-        onClick={(event) => {
-          event.preventDefault();
-          main.current?.focus();
-        }}
-      >
+      <button type="button" class="skip" onClick={() => main.current?.focus()}>
         To the content
-      </a>
+      </button>
       <div class="rail">
         <a class="brand" href="/" aria-label="Windhover, to the inbox">
           <Logo />

@@ -129,7 +129,6 @@ export function Sparkline({ values, label }: { values: readonly number[]; label:
       <path d="M0 23.500h110" stroke="var(--line)" />
       {values.map((n, i) =>
         n === 0 ? null : (
-          // biome-ignore lint/suspicious/noArrayIndexKey: a bucket is its position.
           <rect
             key={i}
             x={i * width + 0.5}
@@ -236,7 +235,6 @@ export function useLoad<T>(key: string, load: (signal: AbortSignal) => Promise<T
   const data = useSignal<T | null>(null);
   const error = useSignal<Error | null>(null);
   const turn = useSignal(0);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the key stands for what `load` closes over.
   useEffect(() => {
     const controller = new AbortController();
     load(controller.signal).then(

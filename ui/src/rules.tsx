@@ -80,12 +80,12 @@ function RuleList({
       <div class="page">
         <div class="content">
           {files.length === 0 ? (
-            <p class="soft" style={{ marginBottom: 14 }}>
+            <p class="soft" style={{ marginBottom: '14px' }}>
               The hub was started without rule files, so only rules that have fired are known. Start it with{' '}
               <code>--rules FILE</code> to see all of them, explain alerts and try exceptions.
             </p>
           ) : (
-            <p class="chips" style={{ marginBottom: 14 }}>
+            <p class="chips" style={{ marginBottom: '14px' }}>
               {files.map((file) => (
                 <a key={file.name} class="button small" href={`/rules?file=${encodeURIComponent(file.name)}`}>
                   <Icon name="rules" /> {file.name}
@@ -106,7 +106,7 @@ function RuleList({
                   <th>Priority</th>
                   <th>Tags</th>
                   <th class="right">Alerts, 7 days</th>
-                  <th style={{ width: 120 }}>Share</th>
+                  <th style={{ width: '110px', minWidth: '90px' }}>Share</th>
                   <th class="right">Groups</th>
                   <th class="right">Cost</th>
                   <th class="right">Last fired</th>
@@ -158,7 +158,7 @@ function RuleList({
                     <td>
                       <div
                         class="share"
-                        style={{ background: 'var(--sunken)', marginTop: 6 }}
+                        style={{ background: 'var(--sunken)', marginTop: '6px' }}
                         role="img"
                         aria-label={`${Math.round((rule.hits / total) * 100)} per cent of all alerts`}
                       >
@@ -207,7 +207,6 @@ function RuleEditor({ file, line, reload }: { file: RuleFile; line: number; relo
     }
   };
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the editor is made once for a file.
   useEffect(() => {
     let timer = 0;
     let gone = false;
@@ -266,7 +265,7 @@ function RuleEditor({ file, line, reload }: { file: RuleFile; line: number; relo
         <a class="button plain small" href="/rules">
           <Icon name="left" /> Rules
         </a>
-        <h1 class="grow mono" style={{ fontSize: 14 }}>
+        <h1 class="grow mono" style={{ fontSize: '14px' }}>
           {name.value}
           {changed.value ? <span class="faint"> · changed</span> : null}
         </h1>
@@ -288,13 +287,12 @@ function RuleEditor({ file, line, reload }: { file: RuleFile; line: number; relo
             {allowed ? null : <p class="missing">Checking and saving is for analysts.</p>}
             {problem.value === null ? null : <p class="bad">{problem.value}</p>}
             {check.value !== null && problems.length === 0 ? (
-              <p class="good" style={{ marginTop: 6 }}>
+              <p class="good ok" style={{ marginTop: '6px' }}>
                 <Icon name="check" /> Loads: {number(check.value.rules)} rules in all files together.
               </p>
             ) : null}
-            <ul style={{ marginTop: 6 }}>
+            <ul style={{ marginTop: '6px' }}>
               {problems.slice(0, 200).map((one, i) => (
-                // biome-ignore lint/suspicious/noArrayIndexKey: the same problem can be there twice.
                 <li key={i}>
                   <button
                     type="button"
@@ -316,7 +314,7 @@ function RuleEditor({ file, line, reload }: { file: RuleFile; line: number; relo
           <section aria-label="Back-test" aria-live="polite">
             <h2>Back-test</h2>
             {result.value === null ? (
-              <p class="missing" style={{ marginTop: 6 }}>
+              <p class="missing" style={{ marginTop: '6px' }}>
                 Tries the rules of this file on the alerts of the last 7 days: which would come again, which would be
                 gone.
               </p>
@@ -354,7 +352,7 @@ function RuleEditor({ file, line, reload }: { file: RuleFile; line: number; relo
               </table>
             )}
             {result.value !== null ? (
-              <p class="missing" style={{ marginTop: 6 }}>
+              <p class="missing" style={{ marginTop: '6px' }}>
                 Stored alerts can tell what a change silences. What it would newly find takes recordings:{' '}
                 <code>windhover backtest --against FILE.scap</code>.
               </p>

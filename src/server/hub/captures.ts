@@ -1,4 +1,4 @@
-import { createReadStream, createWriteStream, mkdirSync, renameSync, statSync, unlinkSync } from 'node:fs';
+import { createReadStream, createWriteStream, mkdirSync, readdirSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -28,11 +28,17 @@ const rowOf = (row: Record<string, unknown>): CaptureRow => ({
   bytes: Number(row.bytes),
 });
 
+/** `<prefix>_<nanoseconds>_<number of the event>.scap`, as sensors name the recordings that alerts begin. */
+const SENSOR_FILE = /_(\d{19,20})_\d+\.scap(\.gz|\.zst)?$/;
+/** A sensor's recording begins at most this long before the alert that it is named after, in microseconds. */
+const LEAD = 30_000_000;
+
 /**
  * Recordings (`.scap`) that sensors send in: the files lie in the data directory, the store holds what they are of.
+ * Directories that a sensor of this host records into are `watched`: their files are used where they lie.
  * `POST /api/captures?name=…&host=…&from=…&to=…` (milliseconds) with the file as body.
  */
-export function createCaptures(store: Store, directory: string): Captures {
+export function createCaptures(store: Store, directory: string, watched: readonly string[] = []): Captures {
   const folder = join(directory, 'captures');
   mkdirSync(folder, { recursive: true, mode: 0o700 });
 
@@ -59,19 +65,49 @@ export function createCaptures(store: Store, directory: string): Captures {
       throw error;
     }
     renameSync(partial, join(folder, name));
+    const host = call.query('host') ?? '';
+    return { id: await enter(name, join(folder, name), host, Math.round(from * 1000), Math.round(to * 1000), bytes) };
+  }
+
+  /** Enters the files that a sensor of this host has written since the last look. */
+  async function look(): Promise<void> {
+    const known = new Set((await store.sql.all('SELECT path FROM captures')).map((row) => row.path as string));
+    for (const folder of watched) {
+      for (const name of readdirSync(folder)) {
+        const file = join(folder, name);
+        const match = SENSOR_FILE.exec(name);
+        const info = statSync(file, { throwIfNoEntry: false });
+        if (match === null || known.has(file) || !info?.isFile()) continue;
+        // A file that is being written is entered when it is done.
+        if (Date.now() - info.mtimeMs < 1000) continue;
+        const at = Number(BigInt(match[1] as string) / 1000n);
+        await enter(name, file, '', at - LEAD, Math.max(at, Math.round(info.mtimeMs * 1000)), info.size);
+      }
+    }
+  }
+
+  async function enter(
+    name: string,
+    file: string,
+    host: string,
+    from: number,
+    to: number,
+    bytes: number,
+  ): Promise<number> {
     const [row] = await store.write((writer) =>
       writer.all<{ id: number }>(
-        `INSERT INTO captures(name, host, from_time, to_time, bytes) VALUES(?,?,?,?,?)
-         ON CONFLICT(name) DO UPDATE SET host=excluded.host, from_time=excluded.from_time, to_time=excluded.to_time, bytes=excluded.bytes
+        `INSERT INTO captures(name, path, host, from_time, to_time, bytes) VALUES(?,?,?,?,?,?)
+         ON CONFLICT(name) DO UPDATE SET path=excluded.path, host=excluded.host, from_time=excluded.from_time, to_time=excluded.to_time, bytes=excluded.bytes
          RETURNING id`,
         name,
-        call.query('host') ?? '',
-        Math.round(from * 1000),
-        Math.round(to * 1000),
+        file,
+        host,
+        from,
+        to,
         bytes,
       ),
     );
-    return { id: (row as { id: number }).id };
+    return (row as { id: number }).id;
   }
 
   async function named(id: number): Promise<CaptureRow> {
@@ -81,15 +117,18 @@ export function createCaptures(store: Store, directory: string): Captures {
   }
 
   async function path(id: number): Promise<string> {
-    const file = join(folder, (await named(id)).name);
+    const [row] = await store.sql.all('SELECT path FROM captures WHERE id=?', id);
+    const file = row?.path as string | undefined;
+    if (file === undefined) throw new Refusal(404, `there is no recording ${id}`);
     if (statSync(file, { throwIfNoEntry: false }) === undefined) throw new Refusal(410, 'the recording was removed');
     return file;
   }
 
   return {
     path,
-    of: async ({ alert, series }) =>
-      (
+    of: async ({ alert, series }) => {
+      await look();
+      return (
         await store.sql.all(
           'SELECT * FROM captures WHERE from_time <= ? AND to_time >= ? AND (host = ? OR host = ?) ORDER BY to_time - from_time LIMIT 10',
           alert.time + NEAR,
@@ -97,15 +136,18 @@ export function createCaptures(store: Store, directory: string): Captures {
           series.host,
           '',
         )
-      ).map(rowOf),
+      ).map(rowOf);
+    },
     routes: [
       { method: 'POST', path: '/api/captures', access: 'ingest', handle: add },
       {
         method: 'GET',
         path: '/api/captures',
         access: 'viewer',
-        handle: async () =>
-          (await store.sql.all('SELECT * FROM captures ORDER BY from_time DESC LIMIT 500')).map(rowOf),
+        handle: async () => {
+          await look();
+          return (await store.sql.all('SELECT * FROM captures ORDER BY from_time DESC LIMIT 500')).map(rowOf);
+        },
       },
       {
         method: 'GET',

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { stringify } from 'yaml';
+import { Document } from 'yaml';
 import { PRIORITIES, type Priority } from '../../rules/index.ts';
 import { type Alert, parseQuery, type Store, type StoredAlert, textOf } from '../../store/index.ts';
 import type { ExceptionProposal, ExceptionProposals } from '../api.ts';
@@ -63,13 +63,20 @@ export function exceptionRoutes(store: Store, book: RuleBook): Route[] {
       .digest('hex')
       .slice(0, 8);
     const name = `${(textOf(alert.fields['proc.name']) || 'known').replace(/\W+/g, '_').slice(0, 30)}_${digest}`;
-    const yaml = stringify([
+    const flow = (list: readonly unknown[]) => {
+      const node = document.createNode(list);
+      (node as { flow?: boolean }).flow = true;
+      return node;
+    };
+    const document = new Document([]);
+    document.contents = document.createNode([
       {
         rule: alert.rule,
-        exceptions: [{ name, fields, comps: fields.map(() => '='), values: [values] }],
+        exceptions: [{ name, fields: flow(fields), comps: flow(fields.map(() => '=')), values: [flow(values)] }],
         override: { exceptions: 'append' },
       },
-    ]);
+    ]) as never;
+    const yaml = document.toString({ lineWidth: 0, flowCollectionPadding: false });
     const to = Date.now() * 1000 + 60_000_000;
     const rule = `rule = ${quote(alert.rule)}`;
     const terms = fields.map((field, i) => `${field} = ${quote(values[i] as string)}`).join(' and ');

@@ -3,11 +3,12 @@ import type { Json, Store } from '../../store/index.ts';
 import { readAlert, uidOf } from '../../store/index.ts';
 import { VERSION } from '../../version.ts';
 import type { ActionRow, HealthDetail, ReportRow } from '../api.ts';
+import type { Forwarders } from './forwarders.ts';
 import { type Call, Refusal, type Route } from './route.ts';
 import { readRetention } from './settings.ts';
 
 /** What sensors, forwarders and responders say of themselves, and how the hub itself is. */
-export function healthRoutes(store: Store, started: number): Route[] {
+export function healthRoutes(store: Store, started: number, forwarders: Forwarders): Route[] {
   let ingested = 0;
   const perSecond: number[] = [];
   store.watch((added) => {
@@ -55,7 +56,7 @@ export function healthRoutes(store: Store, started: number): Route[] {
         rss: process.memoryUsage.rss(),
       },
       retention: await readRetention(store),
-      reports,
+      reports: [...reports, ...(await forwarders.reports())],
       hosts: [...lastSeen]
         .map(([name, time]) => ({ name, lastSeen: time / 1000, day: day.get(name) ?? 0 }))
         .sort((a, b) => a.name.localeCompare(b.name)),

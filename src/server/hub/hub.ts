@@ -7,12 +7,14 @@ import { alertRoutes, rowsOf, spliced } from './alerts.ts';
 import { createCaptures } from './captures.ts';
 import { compatRoutes } from './compat.ts';
 import { exceptionRoutes } from './exceptions.ts';
+import { createForwarders, type ForwarderAddress } from './forwarders.ts';
 import { healthRoutes } from './health.ts';
 import { createOidc, type OidcSettings } from './oidc.ts';
 import { createPages, SECURITY_HEADERS, UI_DIRECTORY } from './page.ts';
 import { type Call, type Caller, mayUse, problem, Refusal, type Route } from './route.ts';
 import { createRuleBook } from './rules.ts';
 import { accountRoutes, readRetention, sessionRoutes, storeRoutes } from './settings.ts';
+import { readTimeline } from './timeline.ts';
 
 export interface HubOptions {
   readonly store: Store;
@@ -23,6 +25,10 @@ export interface HubOptions {
   readonly oidc?: Omit<OidcSettings, 'publicUrl'> | undefined;
   /** Rule files that alerts are explained with and exceptions are tried against. */
   readonly ruleFiles?: readonly string[] | undefined;
+  /** Where sensors of this host record to. */
+  readonly captureDirectories?: readonly string[] | undefined;
+  /** Forwarders that are asked how they are. */
+  readonly forwarders?: readonly ForwarderAddress[] | undefined;
   readonly uiDirectory?: string | undefined;
   /** What goes wrong inside. */
   readonly log?: ((message: string) => void) | undefined;
@@ -54,7 +60,8 @@ export function createHub(options: HubOptions): Hub {
     options.oidc === undefined || options.publicUrl === undefined
       ? null
       : createOidc({ ...options.oidc, publicUrl: options.publicUrl }, options.fetch);
-  const captures = createCaptures(store, directory);
+  const captures = createCaptures(store, directory, options.captureDirectories);
+  const forwarders = createForwarders(store, options.forwarders ?? [], options.fetch);
   const book = createRuleBook(store, options.ruleFiles ?? [], log);
 
   let retaining: Promise<unknown> | null = null;
@@ -121,6 +128,26 @@ export function createHub(options: HubOptions): Hub {
       },
     },
     {
+      method: 'GET',
+      path: '/api/alerts/:id/timeline',
+      access: 'viewer',
+      handle: async (call) => {
+        const one = await found(call.id());
+        const [first] = await captures.of(one);
+        const id = Number(call.query('capture') ?? first?.id ?? Number.NaN);
+        if (!Number.isSafeInteger(id)) throw new Refusal(404, 'no recording covers this alert');
+        const exact = one.alert.fields['evt.time'] ?? one.alert.fields['evt.rawtime'];
+        const at = typeof exact === 'bigint' ? exact : BigInt(one.alert.time) * 1000n;
+        const file = await captures.path(id);
+        try {
+          return await readTimeline(file, at, call.query('filter') ?? '');
+        } catch (error) {
+          if (error instanceof Refusal) throw error;
+          throw new Refusal(422, `the recording cannot be read: ${(error as Error).message}`);
+        }
+      },
+    },
+    {
       // What else was seen on the same machine just before and after.
       method: 'GET',
       path: '/api/alerts/:id/around',
@@ -144,7 +171,8 @@ export function createHub(options: HubOptions): Hub {
     ...captures.routes,
     ...book.routes,
     ...exceptionRoutes(store, book),
-    ...healthRoutes(store, started),
+    ...forwarders.routes,
+    ...healthRoutes(store, started, forwarders),
     ...accountRoutes(store, access),
     ...storeRoutes(store, directory, retain),
   ];

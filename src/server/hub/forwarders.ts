@@ -1,0 +1,91 @@
+import { z } from 'zod';
+import type { Store } from '../../store/index.ts';
+import type { ReportRow } from '../api.ts';
+import { Refusal, type Route } from './route.ts';
+
+/** A forwarder that the hub asks how it is; its administration answers this host, or the bearer of the token. */
+export interface ForwarderAddress {
+  readonly url: string;
+  readonly token?: string | undefined;
+}
+
+interface Status {
+  readonly outputs: readonly {
+    readonly id: string;
+    readonly circuit: string;
+    readonly waiting: number;
+    readonly lastError: string | null;
+    readonly failingSince: string | null;
+    readonly deadLetters: number;
+  }[];
+}
+
+export interface Forwarders {
+  /** How each is, asked now; one that does not answer has `error` in its body. */
+  reports(): Promise<ReportRow[]>;
+  readonly routes: Route[];
+}
+
+export function createForwarders(
+  store: Store,
+  addresses: readonly ForwarderAddress[],
+  fetcher: typeof fetch = fetch,
+): Forwarders {
+  async function ask<T>(address: ForwarderAddress, path: string, method = 'GET'): Promise<T> {
+    const response = await fetcher(new URL(path, address.url), {
+      method,
+      headers: address.token === undefined ? {} : { authorization: `Bearer ${address.token}` },
+      signal: AbortSignal.timeout(method === 'GET' ? 2000 : 60_000),
+    });
+    if (!response.ok) throw new Error(`${response.status} ${(await response.text()).slice(0, 200).trim()}`);
+    return (await response.json()) as T;
+  }
+
+  return {
+    reports: () =>
+      Promise.all(
+        addresses.map(async (address): Promise<ReportRow> => {
+          const row = { kind: 'forwarder' as const, name: new URL(address.url).host, time: Date.now() };
+          try {
+            const { outputs } = await ask<Status>(address, '/status');
+            const destinations = outputs.map(({ id, circuit, waiting, lastError, failingSince, deadLetters }) => ({
+              name: id,
+              circuit,
+              depth: waiting,
+              error: lastError,
+              since: failingSince === null ? null : Date.parse(failingSince),
+              dead: deadLetters,
+            }));
+            return { ...row, body: { destinations, replay: true } };
+          } catch (error) {
+            return { ...row, body: { error: (error as Error).message, destinations: [] } };
+          }
+        }),
+      ),
+    routes: [
+      {
+        method: 'POST',
+        path: '/api/forwarders/:name/replay',
+        access: 'analyst',
+        handle: async (call) => {
+          const { output } = await call.body(z.strictObject({ output: z.string().min(1).max(200) }));
+          const address = addresses.find(({ url }) => new URL(url).host === call.param('name'));
+          if (address === undefined) throw new Refusal(404, `the hub knows no forwarder ${call.param('name')}`);
+          let result: { delivered: number; refused: number };
+          try {
+            result = await ask(address, `/dead-letters/replay?output=${encodeURIComponent(output)}`, 'POST');
+          } catch (error) {
+            throw new Refusal(502, `the forwarder says: ${(error as Error).message}`);
+          }
+          await store.record(
+            call.caller.name,
+            'replay dead letters',
+            null,
+            `${output}: ${result.delivered} delivered, ${result.refused} refused`,
+          );
+          return result;
+        },
+      },
+    ],
+  };
+}
