@@ -1,8 +1,10 @@
 /** Opens the event sources that a setup asks for, each with a state of its own. */
-import { loadedPlugins } from '../config/index.ts';
+import { type LoadedPlugin, loadedPlugins } from '../config/index.ts';
+import { log } from '../log.ts';
 import { openCapture } from '../source/index.ts';
 import { State } from '../state/index.ts';
 import type { PipelineSetup } from './contract.ts';
+import type { EventTotals } from './drops.ts';
 import { type OpenSource, SourceError } from './open-source.ts';
 import type { LoadedRules } from './rule-set.ts';
 
@@ -35,7 +37,43 @@ export async function openSources(setup: PipelineSetup, rules: LoadedRules): Pro
     if (kind === 'nodriver') opened.push(openSilent(setup));
     else opened.push((await import('./live.ts')).openLive(setup, rules));
   }
+  for (const plugin of loadedPlugins(setup.config)) {
+    if (plugin.source !== null && on.includes(plugin.source.name)) opened.push(await openPlugin(setup, plugin));
+  }
   return opened;
+}
+
+/** The source of a built-in plugin. */
+async function openPlugin(setup: PipelineSetup, plugin: LoadedPlugin): Promise<OpenSource> {
+  const { openK8sAudit } = await import('../source/k8s-audit.ts');
+  const config = typeof plugin.initConfig === 'string' ? initConfig(plugin) : plugin.initConfig;
+  const source = await openK8sAudit(plugin.openParams, {
+    sslCertificate: String(config.sslCertificate ?? ''),
+    maxEventSize: positive(config.maxEventSize),
+    webhookMaxBatchSize: positive(config.webhookMaxBatchSize),
+    warn: (message) => log.error(`${plugin.name}: ${message}`),
+  }).catch((error: Error) => {
+    throw new SourceError(
+      `Cannot open the source of plugin '${plugin.name}' at '${plugin.openParams}': ${error.message}`,
+    );
+  });
+  const state = newState(setup);
+  const count = (): EventTotals => ({ events: source.stats().events, drops: 0, byReason: {} });
+  return { name: source.name, engine: 'source_plugin', source, state, totals: count };
+}
+
+function initConfig({ name, initConfig: text }: LoadedPlugin): Readonly<Record<string, unknown>> {
+  if (text === '') return {};
+  try {
+    return JSON.parse(String(text)) as Record<string, unknown>;
+  } catch (error) {
+    throw new SourceError(`init_config of plugin '${name}' is no JSON: ${(error as Error).message}`);
+  }
+}
+
+function positive(value: unknown): number | undefined {
+  const number = Number(value);
+  return number > 0 ? number : undefined;
 }
 
 /** `nodriver`: a source of system calls that gives none, so that a sensor of plugins runs until it is told to stop. */
