@@ -1,8 +1,4 @@
 /** The program: argv → command. Each command is loaded only when it is called. */
-import { enableCompileCache } from 'node:module';
-
-enableCompileCache();
-
 /** What comes first on the command line; anything else is the sensor with Falco's flags. */
 const COMMANDS: Readonly<Record<string, () => Promise<{ main(args: string[]): Promise<number> }>>> = {
   demo: () => import('./cli/demo.ts'),
