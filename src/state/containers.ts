@@ -83,6 +83,37 @@ export function bareContainerId(cgroups: string, pidnsStart: bigint): string {
   return (hex(low) + hex(high)).slice(0, 12);
 }
 
+/**
+ * All there is to say of a container that no runtime can be asked about: its engine (`bare`: none at all) stands for its
+ * image, so that rules and alerts have values to work with.
+ */
+export function unmanagedContainer(id: string, type: string): ContainerInfo {
+  return {
+    id,
+    fullId: id,
+    type,
+    name: id,
+    image: `${type}:none`,
+    imageId: '',
+    imageRepository: type,
+    imageTag: 'none',
+    imageDigest: '',
+    ip: '',
+    cniJson: '',
+    hostPid: false,
+    hostNetwork: false,
+    hostIpc: false,
+    privileged: false,
+    mounts: [],
+    labels: {},
+    podSandboxLabels: {},
+    podSandboxId: '',
+    isPodSandbox: false,
+    probes: [],
+    createdTs: 0n,
+  };
+}
+
 /** `/kubepods/burstable/pod3a1b…/` and `/kubepods-burstable-pod3a1b….slice/` (underscores for dashes). */
 const POD_UID =
   /pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})(?:\.slice)?(?:\/|\0|$)/;

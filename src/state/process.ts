@@ -1,6 +1,6 @@
 import { type Event, EventType } from '../event/index.ts';
 import { FdType } from '../scap/entries.ts';
-import { bareContainerId } from './containers.ts';
+import { bareContainerId, unmanagedContainer } from './containers.ts';
 import { Fd, FdTable, plainFd } from './fd.ts';
 import { bytes, id, int64, low, nanoseconds, text, u32, uint64 } from './read.ts';
 import { socketOfTask } from './sockets.ts';
@@ -298,12 +298,12 @@ export function exit(state: State, event: Event, thread: Thread): void {
 export function updateContainer(state: State, thread: Thread): void {
   let container = state.cgroups.container(thread.cgroups);
   if (container === '' && thread.vtid >= 0 && thread.vtid !== thread.tid && thread.pidnsInitStartTs !== 0n) {
-    container = bareContainer(thread);
+    container = bareContainer(state, thread);
   }
   thread.container = container;
 }
 
-function bareContainer(thread: Thread): string {
+function bareContainer(state: State, thread: Thread): string {
   let steps = 0;
   let outside: Thread | null = thread.parent;
   while (outside !== null && outside.vtid !== outside.tid && steps++ < 64) {
@@ -311,7 +311,9 @@ function bareContainer(thread: Thread): string {
     outside = outside.parent;
   }
   if (outside === null || outside.cgroups === thread.cgroups) return '';
-  return bareContainerId(thread.cgroups, thread.pidnsInitStartTs);
+  const id = bareContainerId(thread.cgroups, thread.pidnsInitStartTs);
+  if (!state.containers.has(id)) state.setContainer(id, unmanagedContainer(id, 'bare'));
+  return id;
 }
 
 const NO_ID = 0xffffffff;

@@ -1,0 +1,46 @@
+#!/bin/bash
+# Builds, from Go modules alone, what the tests of Kubernetes need, into ${XDG_CACHE_HOME:-~/.cache}/windhover-test/bin:
+#   kubelite  etcd, kube-apiserver, controller manager, scheduler, kubelet and kubectl as one program
+#             (about five minutes on two free cores, 2.4 GB of memory when it links)
+#   helm      (about a minute)
+# What is there in the wanted version stays. Give names to build only those. Run it niced and in the background.
+set -euo pipefail
+kubernetes=v1.33.13
+helm=v3.22.0
+here=$(cd "$(dirname "$0")" && pwd)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/windhover-test
+mkdir -p "$cache/bin"
+
+kubelite() {
+  local out=$cache/bin/kubelite source=$cache/kubelite-source
+  "$out" kubectl version --client 2>/dev/null | grep -q "$kubernetes" && return
+  mkdir -p "$source"
+  cp "$here/main.go" "$source/"
+  cd "$source"
+  # Kubernetes requires its own parts as v0.0.0 and replaces them by folders, which a dependent does not see: name their releases.
+  local mod
+  mod=$(go mod download -json "k8s.io/kubernetes@$kubernetes" | sed -n 's/^\t"GoMod": "\(.*\)",$/\1/p')
+  {
+    echo 'module windhover.test/kubelite'
+    grep -E '^go(debug)? ' "$mod"
+    echo "require k8s.io/kubernetes $kubernetes"
+    awk -v release="v0.${kubernetes#v1.}" \
+      '$1 ~ /^k8s\.io\// && $2 == "v0.0.0" && !seen[$1]++ { print "replace " $1 " => " $1 " " release }' "$mod"
+  } >go.mod
+  go mod tidy
+  local minor=${kubernetes#v1.}
+  local version=k8s.io/component-base/version
+  CGO_ENABLED=0 go build -p 2 -trimpath -o "$out.new" -ldflags "-s -w \
+    -X $version.gitVersion=$kubernetes -X $version.gitMajor=1 -X $version.gitMinor=${minor%%.*} \
+    -X k8s.io/client-go/pkg/version.gitVersion=$kubernetes" .
+  mv "$out.new" "$out"
+}
+
+helm() {
+  "$cache/bin/helm" version --short 2>/dev/null | grep -q "$helm" && return
+  GOBIN=$cache/bin CGO_ENABLED=0 go install -p 2 -trimpath \
+    -ldflags "-s -w -X helm.sh/helm/v3/internal/version.version=$helm" "helm.sh/helm/v3/cmd/helm@$helm"
+}
+
+[ $# -gt 0 ] || set -- kubelite helm
+for part in "$@"; do (set -e; "$part"); done
