@@ -1,12 +1,18 @@
 import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { workload } from '../actions/watch.ts';
 import { type GuestResult, kernels, runInGuest } from './guest.ts';
 
-/** Debian 11, 12, 12 with a newer kernel, and unstable. Each guest takes some 20 s. */
+/** Debian 11, 12, 12 with a newer kernel, and unstable. */
 const KERNELS = ['5.10', '6.1', '6.12', 'sid'] as const;
 
 const LOADER = 'test/kernels/loader.guest.ts';
+const EVENTS = 'test/kernels/events.guest.ts';
+
+const GOLDEN = new URL('../actions/golden/', import.meta.url);
+const FAMILIES = readdirSync(GOLDEN).map((file) => file.replace('.txt', ''));
 
 /** Why there are no guests here. */
 let unavailable: string | undefined;
@@ -25,14 +31,14 @@ beforeAll(() => {
     if (process.env.CI !== undefined) throw error;
     unavailable = `setup.sh failed: ${(error as { stderr: string }).stderr.trim().split('\n').at(-1)}`;
   }
-}, 300_000);
+}, 600_000);
 
 describe.each(KERNELS)('kernel %s', (kernel) => {
   let guest: GuestResult | undefined;
 
   beforeAll(async () => {
-    if (unavailable === undefined) guest = await runInGuest(kernel, [LOADER], { files: ['src/bpf/testdata'] });
-  }, 300_000);
+    if (unavailable === undefined) guest = await runInGuest(kernel, [LOADER, EVENTS], workload()!);
+  }, 600_000);
 
   it('takes the loader’s programs, with the capabilities that loading needs, and gives the right answers', (ctx) => {
     if (guest === undefined) return ctx.skip(unavailable);
@@ -41,9 +47,26 @@ describe.each(KERNELS)('kernel %s', (kernel) => {
     const report = JSON.parse(loader.output);
     expect(report.release).toBe(kernels().find(({ name }) => name === kernel)?.version);
     // Programs of type `syscall` came with 5.14.
-    expect(report.programs).toEqual(kernel === '5.10' ? ['ask', 'called', 'typed'] : ['produce', 'compute', 'ask', 'called', 'typed']);
+    expect(report.programs).toEqual(
+      kernel === '5.10' ? ['ask', 'called', 'typed'] : ['produce', 'compute', 'ask', 'called', 'typed'],
+    );
     const answer = [true, 0, 1, 16, 1, 1, 1, 0, 0, 0, 1, 4, 1];
     expect(report.answers).toEqual([answer, answer, answer]);
     expect(report.withoutCapabilities).toMatch(/^permission: .*Missing CAP_BPF and CAP_PERFMON/);
+  });
+
+  it('takes the probe', (ctx) => {
+    if (guest === undefined) return ctx.skip(unavailable);
+    const [, events] = guest.runs;
+    expect(events.status, guest.console).toBe(0);
+  });
+
+  it.for(FAMILIES)('gives the events of the family %s', (family, ctx) => {
+    if (guest === undefined) return ctx.skip(unavailable);
+    if (family === 'uring' && kernel === '5.10') return ctx.skip('5.10 lacks operations that are used');
+    const report = JSON.parse(guest.runs[1].output);
+    const { lines, lost } = report.families[family];
+    expect(`${lines.join('\n')}\n`).toBe(readFileSync(new URL(`${family}.txt`, GOLDEN), 'utf8'));
+    expect(lost).toBe(0);
   });
 });

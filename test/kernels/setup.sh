@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fetches what `npm run test:kernels` needs: qemu and busybox from the machine's own Debian, and the
+# Fetches what `npm run test:kernels` needs: qemu, busybox and a C compiler from the machine's own Debian, and the
 # kernels of several Debian releases, unpacked (not installed) under ~/.cache/windhover-test/kernels.
 # Run it again at will: what is there stays.
 set -eu
@@ -16,6 +16,7 @@ missing=
 command -v bpftool >/dev/null || missing="$missing bpftool"
 command -v qemu-system-x86_64 >/dev/null || missing="$missing qemu-system-x86"
 command -v strip >/dev/null || missing="$missing binutils"
+command -v gcc >/dev/null || missing="$missing gcc libc6-dev"
 { [ -x /bin/busybox ] && dpkg -s busybox-static >/dev/null 2>&1; } || missing="$missing busybox-static"
 if [ -n "$missing" ]; then
   apt-get update -qq
