@@ -61,8 +61,10 @@ export const redis = destination({
     const failed = (error: unknown) => {
       client?.destroy();
       client = null;
-      const { message } = error as Error;
-      return new DeliveryError(message, { retry: !/^(WRONGTYPE|ERR syntax)/.test(message), cause: error });
+      // A transaction's error hides the commands' own.
+      const { message, replies } = error as Error & { replies?: readonly unknown[] };
+      const reason = (replies?.find((reply) => reply instanceof Error) as Error | undefined)?.message ?? message;
+      return new DeliveryError(reason, { retry: !/^(WRONGTYPE|ERR syntax)/.test(reason), cause: error });
     };
     return {
       async send(alerts) {
