@@ -196,7 +196,7 @@ function bindRawArgumentText(argument: string | null): Extractor {
     const at = index(event);
     if (at < 0) return null;
     // A number that the kernel left out is printed as 0, although it is no value for conditions.
-    if (event.len(at) === 0 && rawParam(event, at) === null) return '0';
+    if ((at >= event.nparams || event.len(at) === 0) && rawParam(event, at) === null) return '0';
     return numberText(event, at) ?? paramText(event, at, state)?.text ?? null;
   };
 }
