@@ -3,7 +3,7 @@ import type { Config } from '../config/index.ts';
 import { EVENTS } from '../event/index.ts';
 import { log } from '../log.ts';
 import type { Source } from '../source/index.ts';
-import { runScoped } from '../source/run.ts';
+import { GATE_FD, type HeldRun, holdScoped } from '../source/index.ts';
 import { openSyscallSource, type SyscallScope, type SyscallSource } from '../source/syscall.ts';
 import { ProcReader, readContainerUsers, State } from '../state/index.ts';
 import type { PipelineSetup } from './contract.ts';
@@ -25,12 +25,15 @@ export function openLive(setup: PipelineSetup, rules: LoadedRules): OpenSource {
   });
   const source = open(setup, rules);
   // Events wait in the ring meanwhile, so nothing falls between what is there and what happens.
-  proc.readInitialState(state.sink, source.inScope() ?? 'all');
+  const run = setup.command === null ? null : holdScoped(setup.command, source);
+  const scope = source.inScope();
+  proc.readInitialState(state.sink, scope === null ? 'all' : run === null || run.pid < 0 ? scope : [...scope, run.pid]);
+  // The gate's own descriptor is closed before the command begins.
+  if (run !== null) state.threads.get(run.pid)?.fds.delete(GATE_FD);
   for (const [program, reason] of source.skipped)
     log.warning(`The kernel does not take the program ${program}: ${reason}`);
   let command: Command | null = null;
   let totals = noTotals();
-  const run = setup.command;
   return {
     name: 'syscall',
     engine: 'modern_bpf',
@@ -48,7 +51,7 @@ export function openLive(setup: PipelineSetup, rules: LoadedRules): OpenSource {
       ? {}
       : {
           start() {
-            command = startCommand(run, source);
+            command = startCommand(run, setup.command?.[0] ?? '');
           },
           signal: (signal) => command?.signal(signal) ?? false,
           commandStatus: () => command?.status ?? null,
@@ -147,8 +150,8 @@ interface Command {
   signal(signal: NodeJS.Signals): boolean;
 }
 
-function startCommand(argv: readonly string[], source: SyscallSource): Command {
-  const run = runScoped(argv, source);
+/** Lets a held command go. */
+function startCommand(run: HeldRun, name: string): Command {
   const command = {
     status: null as number | null,
     signal: (signal: NodeJS.Signals) => command.status === null && run.child.kill(signal),
@@ -158,9 +161,10 @@ function startCommand(argv: readonly string[], source: SyscallSource): Command {
       command.status = status;
     },
     (error: Error) => {
-      log.error(`Cannot start ${argv[0]}: ${error.message}`);
+      log.error(`Cannot start ${name}: ${error.message}`);
       command.status = 127;
     },
   );
+  run.go();
   return command;
 }

@@ -24,7 +24,7 @@ export interface SourceStats {
 
 export { type CaptureOptions, type CaptureSource, openCapture } from './capture.ts';
 export { type CaptureFile, type CaptureFileOptions, createCapture } from './capture-file.ts';
-export { type RunOptions, runScoped, type ScopedRun } from './run.ts';
+export { GATE_FD, type HeldRun, holdScoped, type RunOptions, runScoped, type ScopedRun } from './run.ts';
 export {
   openSyscallSource,
   ScopeRequiredError,
