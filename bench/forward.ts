@@ -38,7 +38,7 @@ const { values: flags } = parseArgs({
   },
 });
 const root = mkdtempSync(join(tmpdir(), 'windhover-bench-forward-'));
-const MAIN = new URL('../src/main.ts', import.meta.url).pathname;
+const PROGRAM = new URL('../bin/windhover', import.meta.url).pathname;
 const PADDING = 'x'.repeat(900);
 
 /** A receiver that remembers what came, and misbehaves as told. */
@@ -133,7 +133,7 @@ class Forwarder {
   }
   async start(): Promise<void> {
     const output = openSync(join(this.folder, 'log'), 'a');
-    const child = spawn(process.execPath, [MAIN, 'forward', '-c', this.#config], { stdio: ['ignore', output, output] });
+    const child = spawn(PROGRAM, ['forward', '-c', this.#config], { stdio: ['ignore', output, output] });
     this.#child = child;
     this.#watch = setInterval(() => {
       const found = /VmRSS:\s+(\d+)/.exec(readStatus(child.pid as number));
