@@ -104,8 +104,12 @@ function indent(text: string): string {
   return text.replace(/^/gm, '    ');
 }
 
+/** Names that are longer are no typing errors, and would take long to compare. */
+const LONGEST_NAME = 100;
+
 /** The known name with the fewest edits to `name`, when it is near enough to be meant. */
 export function nearest(name: string, known: Iterable<string>): string | null {
+  if (name.length > LONGEST_NAME) return null;
   let best: string | null = null;
   let least = Math.max(2, Math.floor(name.length / 3)) + 1;
   for (const candidate of known) {

@@ -281,6 +281,19 @@ describe('problems', () => {
     expect(load(rule('proc.name = ', more)).ruleSet).toBeNull();
   });
 
+  it('are bombs that unfold to more than memory holds', () => {
+    const chain = (count: number, condition: (i: number) => string) =>
+      Array.from({ length: count }, (_, i) => `- macro: m${i}\n  condition: ${condition(i)}\n`).join('');
+    const deep = chain(1500, (i) => (i === 0 ? 'fd.num = 1' : `not m${i - 1}`));
+    expect(messages(load(deep + rule('m1499')))[0]).toBe('exceeded max depth limit of 1000');
+    const wide = chain(40, (i) => (i === 0 ? 'fd.num = 1' : `m${i - 1} and m${i - 1}`));
+    expect(messages(load(wide + rule('m39')))[0]).toContain('terms once its macros are put in');
+    const lists = Array.from({ length: 40 }, (_, i) => `- list: l${i}\n  items: ["l${i + 1},l${i + 1}"]\n`);
+    expect(messages(load(lists.join('') + rule('proc.name in (l0)')))[0]).toContain('lists once these are put in');
+    const many = `- list: a\n  items: [${'1,'.repeat(3000)}]\n- list: b\n  items: [${'a,'.repeat(3000)}]\n`;
+    expect(messages(load(many))[0]).toBe('List holds more than 200000 items');
+  });
+
   it('of later files leave no rule set', () => {
     const result = load(rule('evt.type = open'), '- rule: R\n  condition: or\n  append: true\n');
     expect(result.ruleSet).toBeNull();

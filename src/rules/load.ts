@@ -11,6 +11,7 @@ import { readRules } from './read.ts';
 import { didYouMean, type FileResult, noteAt, Report } from './report.ts';
 import {
   ListSubstitution,
+  oversize,
   type ResolvedList,
   resolveLists,
   resolveMacros,
@@ -113,7 +114,8 @@ interface Parsed {
 
 interface MacroState {
   readonly info: MacroInfo;
-  readonly text: string;
+  /** Its condition with lists put in. */
+  text: string;
   /** null when its condition cannot be read. */
   expr: Expr | null;
   /** Whether the macros in it are put in. */
@@ -146,7 +148,14 @@ class Compiler {
   compile(collector: Collector, report: Report): Compiled | null {
     const usedLists = new Set<string>();
     const usedMacros = new Set<string>();
-    const lists = resolveLists(collector.lists, usedLists);
+    let lists: Map<string, ResolvedList>;
+    try {
+      lists = resolveLists(collector.lists, usedLists);
+    } catch (error) {
+      if (!(error instanceof RuleError)) throw error;
+      report.error(error.code, error.message, error.context);
+      return null;
+    }
     const substitution = new ListSubstitution(lists, usedLists);
     const macros = this.#compileMacros(collector, substitution, usedMacros, report);
     const rules: RuleDefinition[] = [];
@@ -202,10 +211,11 @@ class Compiler {
     const states = new Map<string, MacroState>();
     const ordered = [...collector.macros.values()].sort((a, b) => a.index - b.index);
     for (const info of ordered) {
-      const substituted = substitution.apply(info.condition);
-      const state: MacroState = { info, text: substituted.text, expr: null, isResolved: false };
+      const state: MacroState = { info, text: info.condition, expr: null, isResolved: false };
       states.set(info.name, state);
       guarded(report, () => {
+        const substituted = substitution.apply(info.condition, info.conditionContext);
+        state.text = substituted.text;
         state.expr = this.#parseIn(substituted, info.conditionContext);
       });
     }
@@ -283,6 +293,10 @@ class Compiler {
       const remedy = first.reason === 'unknown' ? didYouMean(first.name, macroNames) : null;
       throw new RuleError('LOAD_ERR_VALIDATE', message, inExpression(context, text, first.offset), remedy);
     }
+    const wrong = oversize(expr);
+    if (wrong !== null) {
+      throw new RuleError('LOAD_ERR_COMPILE_CONDITION', wrong, inExpression(context, text, 0));
+    }
     for (const name of names) used.add(name);
     if (isBroken) return null;
     const before = cache.get(key);
@@ -300,7 +314,10 @@ class Compiler {
     report: Report,
   ): RuleDefinition | null {
     const exceptionFields = new Set<string>();
-    const substituted = substitution.apply(withExceptions(info.condition, info.exceptions, exceptionFields));
+    const substituted = substitution.apply(
+      withExceptions(info.condition, info.exceptions, exceptionFields),
+      info.conditionContext,
+    );
     const { text } = substituted;
     const parsed = this.#parseIn(substituted, info.conditionContext);
     const find = (name: string) => macros.get(name);

@@ -1,8 +1,8 @@
 import type { Expr } from './ast.ts';
 import type { Entry, ExceptionInfo, ListInfo } from './collect.ts';
 import { textOf } from './collect.ts';
-import { RuleError } from './context.ts';
-import { isListOperator, type Origin } from './parse.ts';
+import { type Context, RuleError } from './context.ts';
+import { isListOperator, MAX_DEPTH, type Origin } from './parse.ts';
 
 /** Lists, exceptions and macros: how a condition as written becomes the condition that is judged. */
 
@@ -13,6 +13,12 @@ export interface ResolvedList {
   readonly text: string;
 }
 
+/** Limits to what small files can blow up to; no honest rules come near them. */
+const MAX_ITEMS = 200_000;
+const MAX_CONDITION_BYTES = 1_000_000;
+const MAX_SUBSTITUTIONS = 2000;
+const MAX_CONDITION_NODES = 200_000;
+
 /**
  * Lists with the lists that they hold put in: of a list that was defined earlier its items as they were written, so
  * one level only.
@@ -21,12 +27,19 @@ export interface ResolvedList {
 export function resolveLists(lists: ReadonlyMap<string, ListInfo>, used: Set<string>): Map<string, ResolvedList> {
   const resolved = new Map<string, ResolvedList>();
   for (const list of lists.values()) {
-    const items = list.items.flatMap((item) => {
+    const items: string[] = [];
+    for (const item of list.items) {
       const other = lists.get(item);
-      if (other === undefined || other.index >= list.visibility) return [item];
+      if (other === undefined || other.index >= list.visibility) {
+        items.push(item);
+        continue;
+      }
       used.add(other.name);
-      return other.items;
-    });
+      if (items.length + other.items.length > MAX_ITEMS) {
+        throw new RuleError('LOAD_ERR_VALIDATE', `List holds more than ${MAX_ITEMS} items`, list.context);
+      }
+      for (const one of other.items) items.push(one);
+    }
     resolved.set(list.name, { name: list.name, items, text: items.map(quoted).join(', ') });
   }
   return resolved;
@@ -68,7 +81,8 @@ export class ListSubstitution {
     }
   }
 
-  apply(condition: string): Substituted {
+  /** @throws RuleError for a condition that lists, one in the other, make immense. */
+  apply(condition: string, context: Context): Substituted {
     let substituted: Substituted = { text: condition, origins: [] };
     const candidates = new Set(this.#unusual);
     const add = (text: string): void => {
@@ -82,6 +96,10 @@ export class ListSubstitution {
     for (const [i, list] of this.#lists.entries()) {
       const replaced = candidates.has(i) ? substitute(substituted, list) : null;
       if (replaced === null) continue;
+      if (replaced === 'oversize') {
+        const message = `condition exceeds ${MAX_CONDITION_BYTES} bytes or ${MAX_SUBSTITUTIONS} lists once these are put in`;
+        throw new RuleError('LOAD_ERR_COMPILE_CONDITION', message, context);
+      }
       this.#used.add(list.name);
       substituted = replaced;
       add(list.text);
@@ -91,7 +109,7 @@ export class ListSubstitution {
 }
 
 /** The text with a list put in; null when its name does not stand in it. */
-function substitute(condition: Substituted, list: ResolvedList): Substituted | null {
+function substitute(condition: Substituted, list: ResolvedList): Substituted | 'oversize' | null {
   let { text } = condition;
   let { origins } = condition;
   let used = false;
@@ -116,6 +134,7 @@ function substitute(condition: Substituted, list: ResolvedList): Substituted | n
     text = `${head}${list.text} ${text.slice(end)}`;
     start += list.text.length + 1;
     used = true;
+    if (text.length > MAX_CONDITION_BYTES || origins.length > MAX_SUBSTITUTIONS) return 'oversize';
   }
   return used ? { text, origins } : null;
 }
@@ -215,4 +234,39 @@ export function resolveMacros(
     default:
       return expr;
   }
+}
+
+interface Measure {
+  readonly depth: number;
+  readonly nodes: number;
+}
+
+const measures = new WeakMap<Expr, Measure>();
+
+/** Depth and size of a tree in which macros share their parts: each part is measured once. */
+function measure(expr: Expr): Measure {
+  let known = measures.get(expr);
+  if (known === undefined) {
+    const children =
+      expr.kind === 'and' || expr.kind === 'or' ? expr.children : expr.kind === 'not' ? [expr.child] : [];
+    let depth = 0;
+    let nodes = 1;
+    for (const child of children) {
+      const below = measure(child);
+      depth = Math.max(depth, below.depth);
+      nodes += below.nodes;
+    }
+    known = { depth: depth + 1, nodes };
+    measures.set(expr, known);
+  }
+  return known;
+}
+
+/** What is wrong with the size of a condition whose macros are put in; null when nothing is. */
+export function oversize(expr: Expr): string | null {
+  const { depth, nodes } = measure(expr);
+  if (depth > MAX_DEPTH) return `exceeded max depth limit of ${MAX_DEPTH}`;
+  return nodes > MAX_CONDITION_NODES
+    ? `condition exceeds ${MAX_CONDITION_NODES} terms once its macros are put in`
+    : null;
 }
