@@ -93,7 +93,8 @@ export function createFormatter(options: AlertOptions): AlertFormatter {
           if (typeof value === 'number') {
             const found = values[value] as Value | null;
             line += found === null ? 'null' : (plan.readings[value] as Reading).json(found);
-          } else if (value === 'time') line += options.iso8601 ? `"${clock.utc(ts)}+0000"` : ts.toString();
+          } else if (value === 'time')
+            line += ts.toString(); // As Falco 0.44.1 has it, under either key.
           else line += extraText(plan, key, event, state);
         }
         line += '},';
