@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -89,7 +89,6 @@ describe('instructions are those that libbpf loads', () => {
     it(name, (ctx) => {
       const reason = cannotLoad();
       if (reason !== undefined) ctx.skip(reason);
-      if (!existsSync(object)) ctx.skip(`${name} is not built`);
       try {
         execFileSync('bpftool', ['version'], { stdio: 'pipe' });
       } catch (error) {
@@ -103,6 +102,6 @@ describe('instructions are those that libbpf loads', () => {
         expect(dump.length, program).toBeGreaterThan(1);
         expect(comparable(dump), program).toEqual(comparable(theirs.get(program)!));
       }
-    });
+    }, 300_000);
   }
 });
