@@ -71,6 +71,8 @@ export class Fd {
   /** The process that a pidfd stands for; 0 otherwise. */
   readonly pid: number;
 
+  #twin: Fd | null = null;
+
   /** Room for the rule engine: what it decided about this fd, and under which rule set. */
   mask = 0;
   maskEpoch = -1;
@@ -109,6 +111,18 @@ export class Fd {
     return high < 0x200000
       ? high * 4294967296 + (this.inoLow >>> 0)
       : (BigInt(high) << 32n) | BigInt(this.inoLow >>> 0);
+  }
+
+  /** The same, with or without the mark that closes it on exec; made once and kept. */
+  closingOnExec(on: boolean): Fd {
+    if (((this.flags & OpenFlag.CLOEXEC) !== 0) === on) return this;
+    let twin = this.#twin;
+    if (twin === null) {
+      twin = this.with({ flags: this.flags ^ OpenFlag.CLOEXEC });
+      twin.#twin = this;
+      this.#twin = twin;
+    }
+    return twin;
   }
 
   /** A copy with some members changed. */

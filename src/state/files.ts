@@ -140,12 +140,14 @@ export function put(state: State, thread: Thread, num: number, fd: Fd): void {
   state.fdNum = num;
 }
 
+const DUP3 = EventType.SYSCALL_DUP3_X;
+
 export function dup(state: State, event: Event, thread: Thread): void {
   const num = low(event, 0, -1);
   const from = state.fd;
   if (num < 0 || from === null) return;
-  const flags = (from.flags & ~OpenFlag.CLOEXEC) | (event.type === EventType.SYSCALL_DUP3_X ? u32(event, 3, 0) : 0);
-  put(state, thread, num, flags === from.flags ? from : from.with({ flags }));
+  const marked = event.type === DUP3 && (u32(event, 3, 0) & OpenFlag.CLOEXEC) !== 0;
+  put(state, thread, num, from.closingOnExec(marked));
 }
 
 /** PPM_FCNTL_* commands. */
@@ -154,19 +156,15 @@ const F_SETFD = 3;
 const F_DUPFD_CLOEXEC = 26;
 
 export function fcntl(state: State, event: Event, thread: Thread): void {
-  const result = low(event, 0, -1);
   const from = state.fd;
-  if (result < 0 || from === null || 2 >= event.nparams) return;
+  if (from === null || 2 >= event.nparams) return;
   const command = event.u8(2);
-  let flags = from.flags & ~OpenFlag.CLOEXEC;
-  if (command === F_DUPFD || command === F_DUPFD_CLOEXEC) {
-    if (command === F_DUPFD_CLOEXEC) flags |= OpenFlag.CLOEXEC;
-    put(state, thread, result, flags === from.flags ? from : from.with({ flags }));
-  } else if (command === F_SETFD) {
-    // FD_CLOEXEC is 1.
-    if ((low(event, 3, 0) & 1) !== 0) flags |= OpenFlag.CLOEXEC;
-    if (flags !== from.flags) thread.fds.set(state.fdNum, from.with({ flags }));
-  }
+  if (command !== F_DUPFD && command !== F_DUPFD_CLOEXEC && command !== F_SETFD) return;
+  const result = low(event, 0, -1);
+  if (result < 0) return;
+  // FD_CLOEXEC is 1.
+  if (command === F_SETFD) thread.fds.set(state.fdNum, from.closingOnExec((low(event, 3, 0) & 1) !== 0));
+  else put(state, thread, result, from.closingOnExec(command === F_DUPFD_CLOEXEC));
 }
 
 export function pipe(state: State, event: Event, thread: Thread): void {
@@ -250,7 +248,7 @@ export function closeRange(event: Event, thread: Thread): void {
   for (const num of hit) {
     const fd = fds.get(num);
     if (fd === null) continue;
-    if (mark) fds.set(num, fd.with({ flags: fd.flags | OpenFlag.CLOEXEC }));
+    if (mark) fds.set(num, fd.closingOnExec(true));
     else fds.delete(num);
   }
 }

@@ -310,9 +310,11 @@ for (const [code, param, incoming] of [
 /** A datagram socket's peer can be another one with each call; a missed connect is made good here, too. */
 export function transfer(state: State, event: Event, thread: Thread): void {
   const fd = state.fd;
-  if (fd === null || low(event, 0, -1) < 0) return;
-  const l4 = fd.socket?.l4 ?? L4.UNKNOWN;
-  if (fd.name !== '' && l4 === L4.TCP) return;
+  if (fd === null) return;
+  const socket = fd.socket;
+  const l4 = socket === null ? L4.UNKNOWN : socket.l4;
+  if (l4 === L4.TCP && fd.text !== '') return;
+  if (low(event, 0, -1) < 0) return;
   const type = event.type;
   const param = TRANSFERS[type] as number;
   if (param >= event.nparams || event.len(param) < 1) return;
@@ -325,7 +327,7 @@ export function transfer(state: State, event: Event, thread: Thread): void {
     return;
   }
   const isSocket = fd.type === FdType.IPV4_SOCK || fd.type === FdType.IPV6_SOCK;
-  if (isSocket && fd.socket !== null && sameEnds(fd.socket, tuple)) return;
+  if (isSocket && socket !== null && sameEnds(socket, tuple)) return;
   const incoming = INCOMING[type] === 1;
   let status = fd.status;
   if ((status & (FdStatus.SERVER | FdStatus.CLIENT)) === 0) status |= guessRole(thread, tuple, incoming);

@@ -118,6 +118,7 @@ export class State {
   hostname: string | null = null;
   /** Time of the first event. */
   firstTs = 0n;
+  #started = false;
 
   /** Time of the event and the one before it, as halves, because both are noted for every event. */
   #tsHigh = 0;
@@ -166,7 +167,10 @@ export class State {
     this.#previousLow = this.#tsLow;
     this.#tsHigh = view.getInt32(at + 4, true);
     this.#tsLow = view.getInt32(at, true);
-    if (this.firstTs === 0n) this.firstTs = event.ts;
+    if (!this.#started) {
+      this.#started = true;
+      this.firstTs = event.ts;
+    }
     if (this.#exists !== null && this.#tsHigh >= this.#purgeAt) {
       if (this.#purgeAt !== 0) this.#purge(this.#exists);
       this.#purgeAt = this.#tsHigh + this.#interval;
@@ -192,21 +196,15 @@ export class State {
     this.thread = thread;
     thread.lastSeen = this.#tsHigh;
     const param = FD_PARAM[type] as number;
-    if (param >= 0 && param < event.nparams) {
-      try {
+    try {
+      if (param >= 0 && param < event.nparams) {
         const fd = event.lo(param);
         this.fdNum = fd;
         this.fd = thread.fds.get(fd);
-      } catch (error) {
-        this.#malformed(error);
       }
-    }
-    if (kind !== Class.NONE) {
-      try {
-        this.#dispatch(kind, event, thread);
-      } catch (error) {
-        this.#malformed(error);
-      }
+      if (kind !== Class.NONE) this.#dispatch(kind, event, thread);
+    } catch (error) {
+      this.#malformed(error);
     }
   }
 
