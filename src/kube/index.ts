@@ -1,0 +1,12 @@
+export {
+  createKubeClient,
+  type GetOptions,
+  type KubeClient,
+  KubeError,
+  type PatchType,
+  type WatchEvent,
+} from './client.ts';
+export { type KubeConfig, loadKubeConfig } from './config.ts';
+export { evictPod } from './evict.ts';
+export { type ExecRequest, type ExecResult, execInPod } from './exec.ts';
+export type { KubeList, KubeMetadata, KubeObject, OwnerReference, Pod } from './objects.ts';

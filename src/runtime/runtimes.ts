@@ -1,0 +1,188 @@
+import { globSync, realpathSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ContainerInfo } from '../state/index.ts';
+import { containerdEngine } from './containerd.ts';
+import { criEngine } from './cri.ts';
+import { dockerEngine } from './docker.ts';
+import type { ContainerEngine } from './engine.ts';
+import type { RuntimeSettings } from './settings.ts';
+
+export interface RuntimesOptions {
+  readonly settings: RuntimeSettings;
+  /** Where the host's file system is seen; empty for `/`. */
+  readonly root: string;
+  /** Something was learnt of a container. */
+  found(info: ContainerInfo): void;
+  /**
+   * A container that was asked for is not known: `unknown` to all engines that there are, or none `unreachable`.
+   */
+  missing(id: string, why: 'unknown' | 'unreachable'): void;
+  /** A container was removed. */
+  removed(id: string): void;
+  log(message: string): void;
+}
+
+export interface Runtimes {
+  /** Asks the engines about a container by its full id; the answer comes to `found` or `missing`. */
+  ask(fullId: string): void;
+  close(): void;
+}
+
+/** An engine knows a container shortly before it runs, mostly; asked too early, it is asked again after these (ms). */
+const RETRIES = [20, 50, 100, 200, 400];
+/** Questions on their way at the same time. */
+const PARALLEL = 16;
+/** Questions that wait; further ones are not taken, and asked again with the container's next process. */
+const MAX_WAITING = 4096;
+/** Milliseconds between two looks for sockets and tries to connect. */
+const RECONNECT = [200, 500, 1000, 2000, 5000];
+
+interface Connected {
+  readonly engine: ContainerEngine;
+  reachable: boolean;
+}
+
+/** Finds the host's container engines by their sockets, follows them, and asks them about containers. */
+export function openRuntimes(options: RuntimesOptions): Runtimes {
+  const engines = new Map<string, Connected>();
+  const asked = new Set<string>();
+  const waiting: string[] = [];
+  let busy = 0;
+  let closed = false;
+  const closing = new AbortController();
+
+  /** Connects to sockets that are new; an engine stays for good, as its socket comes back when it is restarted. */
+  function discover(): void {
+    for (const [kind, { enabled, sockets }] of Object.entries(options.settings.engines)) {
+      if (!enabled) continue;
+      for (const socket of sockets.flatMap((path) => existing(options.root, path))) {
+        const key = `${kind}:${socket}`;
+        if (engines.has(key)) continue;
+        const connected = { engine: connect(kind, socket, options.settings.labelMaxLength), reachable: true };
+        engines.set(key, connected);
+        options.log(`Container engine ${kind} at ${socket}`);
+        void follow(connected);
+      }
+    }
+  }
+
+  async function follow(connected: Connected): Promise<void> {
+    const { engine } = connected;
+    for (let attempt = 0; !closed; attempt++) {
+      try {
+        const watching = engine.watch({
+          appeared: (id) => ask(id),
+          vanished: (id) => options.removed(id),
+        });
+        watching.catch(() => {});
+        for (const id of await engine.list()) ask(id);
+        if (!connected.reachable) options.log(`Container engine ${engine.kind} at ${engine.socket} is back`);
+        connected.reachable = true;
+        attempt = 0;
+        await watching;
+      } catch (error) {
+        if (closed) return;
+        const { code } = error as { code?: unknown };
+        // Runtimes without this call are asked when a container's first process is seen.
+        if (code === UNIMPLEMENTED) return;
+        if (connected.reachable) {
+          options.log(
+            `Container engine ${engine.kind} at ${engine.socket} does not answer: ${(error as Error).message}`,
+          );
+        }
+        connected.reachable = false;
+      }
+      await pause(RECONNECT[Math.min(attempt, RECONNECT.length - 1)] as number);
+    }
+  }
+
+  async function pause(milliseconds: number): Promise<void> {
+    await sleep(milliseconds, undefined, { signal: closing.signal, ref: false }).catch(() => {});
+  }
+
+  function ask(id: string): void {
+    if (asked.has(id) || waiting.length >= MAX_WAITING) return;
+    asked.add(id);
+    waiting.push(id);
+    work();
+  }
+
+  function work(): void {
+    while (busy < PARALLEL && !closed) {
+      const id = waiting.shift();
+      if (id === undefined) return;
+      busy++;
+      void lookUp(id).finally(() => {
+        busy--;
+        asked.delete(id);
+        work();
+      });
+    }
+  }
+
+  async function lookUp(id: string): Promise<void> {
+    discover();
+    for (const delay of [0, ...RETRIES]) {
+      if (delay > 0) await pause(delay);
+      if (closed) return;
+      const { info, answers } = await inquire(id);
+      if (info !== null) return options.found(info);
+      if (delay === RETRIES.at(-1) || engines.size === 0) {
+        return options.missing(id, answers > 0 || engines.size === 0 ? 'unknown' : 'unreachable');
+      }
+    }
+  }
+
+  /** Asks all engines at once and takes the first that knows; `answers` is how many said something. */
+  function inquire(id: string): Promise<{ info: ContainerInfo | null; answers: number }> {
+    return new Promise((resolve) => {
+      let left = engines.size;
+      let answers = 0;
+      const done = (info: ContainerInfo | null): void => {
+        left--;
+        if (info !== null || left <= 0) resolve({ info, answers });
+      };
+      if (left === 0) done(null);
+      for (const { engine } of engines.values()) {
+        engine.inspect(id).then(
+          (info) => {
+            answers++;
+            done(info);
+          },
+          () => done(null),
+        );
+      }
+    });
+  }
+
+  discover();
+  const timer = setInterval(discover, RECONNECT.at(-1)).unref();
+  return {
+    ask,
+    close() {
+      closed = true;
+      closing.abort();
+      clearInterval(timer);
+      for (const { engine } of engines.values()) engine.close();
+    },
+  };
+}
+
+/** The gRPC code of a method that a server does not have. */
+const UNIMPLEMENTED = 12;
+
+function connect(kind: string, socket: string, labelMaxLength: number): ContainerEngine {
+  if (kind === 'docker' || kind === 'podman') return dockerEngine(kind, socket, labelMaxLength);
+  return kind === 'containerd' ? containerdEngine(socket, labelMaxLength) : criEngine(socket, labelMaxLength);
+}
+
+/** Existing sockets of a path with `*`, by their real names, so that two names of one socket are one. */
+function existing(root: string, path: string): string[] {
+  return globSync(`${root}${path}`).flatMap((found) => {
+    try {
+      return [realpathSync(found)];
+    } catch {
+      return [];
+    }
+  });
+}
