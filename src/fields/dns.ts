@@ -1,4 +1,4 @@
-import { parseAddress } from '../rules/index.ts';
+import { type Expr, parseAddress } from '../rules/index.ts';
 
 /** Looks a name up; the addresses as byte strings of 4 or 16 bytes. */
 export type Lookup = (name: string) => Promise<readonly string[]>;
@@ -27,6 +27,10 @@ export class DnsNames {
 
   constructor(lookup: Lookup) {
     this.#lookup = lookup;
+  }
+
+  get size(): number {
+    return this.#names.size;
   }
 
   /** From now on `name` is known by its addresses; resolves when the first look-up is done. */
@@ -85,3 +89,34 @@ async function systemLookup(name: string): Promise<string[]> {
 
 /** The names that the loaded rules need. */
 export const dnsNames = new DnsNames(systemLookup);
+
+/** How often it is checked whether a name is due. */
+const CHECK_MS = 60_000;
+let timer: NodeJS.Timeout | null = null;
+
+/** Looks up, now and again from time to time, the names that conditions compare addresses with; does not wait. */
+export function watchNames(conditions: Iterable<Expr>): void {
+  for (const condition of conditions) for (const name of comparedNames(condition)) void dnsNames.watch(name);
+  if (dnsNames.size === 0 || timer !== null) return;
+  timer = setInterval(() => void dnsNames.refresh(), CHECK_MS);
+  timer.unref();
+}
+
+/** The names that a condition compares `fd.cip.name` and its like with. */
+export function comparedNames(expr: Expr): string[] {
+  switch (expr.kind) {
+    case 'and':
+    case 'or':
+      return expr.children.flatMap(comparedNames);
+    case 'not':
+      return comparedNames(expr.child);
+    case 'check': {
+      const { left, right } = expr;
+      if (left.kind !== 'field' || !/^fd\.[cslr]ip\.name$/.test(left.name) || right === null) return [];
+      if (right.kind === 'value') return [right.value.text];
+      return right.kind === 'values' ? right.values.map((value) => value.text) : [];
+    }
+    default:
+      return [];
+  }
+}

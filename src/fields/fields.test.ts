@@ -11,8 +11,9 @@ import {
   viewEvent,
 } from '../event/index.ts';
 import type { Value } from '../rules/catalogue.ts';
+import { Checker, parseCondition } from '../rules/index.ts';
 import { containerJson, State } from '../state/index.ts';
-import { DnsNames } from './dns.ts';
+import { comparedNames, DnsNames } from './dns.ts';
 import { bind, FIELDS, fieldCatalogue } from './index.ts';
 
 /** Applies events of thread 1 in turn; the fields read the last one. */
@@ -510,4 +511,12 @@ describe('the catalogue', () => {
     expect(catalogue.eventTypes('getpid')).toContain(EventType.GENERIC_X);
     expect(catalogue.eventTypes('no_such_call')).toBeUndefined();
   });
+});
+
+test('names that conditions compare addresses with are found', () => {
+  const checker = new Checker(fieldCatalogue(), 'syscall');
+  const { expr } = checker.check(
+    parseCondition('fd.sip.name in (a.example, b.example) or not (fd.cip.name = c.example and fd.name = d)'),
+  );
+  expect(comparedNames(expr)).toEqual(['a.example', 'b.example', 'c.example']);
 });

@@ -12,7 +12,7 @@ import { PROCESS_FIELDS } from './process.ts';
 import { GROUP_FIELDS, USER_FIELDS } from './user.ts';
 
 export type { BoundCatalogue, CatalogueOptions } from './catalogue.ts';
-export { dnsNames } from './dns.ts';
+export { dnsNames, watchNames } from './dns.ts';
 export type { Depends, Extractor, Field } from './field.ts';
 export { bindOperand, fieldsOf } from './operand.ts';
 

@@ -1,6 +1,7 @@
 /** Live system calls: the probe with the scope, the selection of events and the command that a setup asks for. */
 import type { Config } from '../config/index.ts';
 import { EVENTS } from '../event/index.ts';
+import { watchNames } from '../fields/index.ts';
 import { log } from '../log.ts';
 import type { Source } from '../source/index.ts';
 import { GATE_FD, type HeldRun, holdScoped } from '../source/index.ts';
@@ -46,7 +47,10 @@ export function openLive(setup: PipelineSetup, rules: LoadedRules): OpenSource {
       () => command?.status !== undefined && command.status !== null,
     ),
     totals: () => (source.ended ? totals : read(source)),
-    select: (next) => source.select(selection(next, setup)),
+    select(next) {
+      watchNames(next.active.map((rule) => rule.condition));
+      source.select(selection(next, setup));
+    },
     ...(run === null
       ? {}
       : {
