@@ -105,7 +105,7 @@ export function story(now: number, count = 9000) {
       }
       if (apt !== undefined) {
         await store.triage([apt.id], { action: 'resolve' }, 'ben');
-        await store.ingest([readAlert(lines.find((line) => line.includes('"rule":"Package manager')) as string)]);
+        await store.ingest([readAlert(apt.sample.replace('"uuid"', '"was"'))]);
       }
       if (shell !== undefined) await store.triage([shell.id], { action: 'acknowledge' }, 'ben');
       const report = async (kind: string, name: string, body: object) => {

@@ -131,6 +131,19 @@ const look = EditorView.theme({
   '.cm-completionInfo': { maxWidth: '380px', padding: '6px 9px' },
   '.cm-completionDetail': { color: 'var(--faint)', fontStyle: 'normal' },
   '.cm-panels': { backgroundColor: 'var(--sunken)', color: 'var(--text)' },
+  // Instead of the pictures that the package draws them with, which would be loaded from data: addresses.
+  '.cm-lintRange': { backgroundImage: 'none !important', paddingBottom: '0' },
+  '.cm-lintRange-error': { textDecoration: 'underline wavy var(--bad) 1px', textUnderlineOffset: '3px' },
+  '.cm-lintRange-warning': { textDecoration: 'underline wavy var(--warn) 1px', textUnderlineOffset: '3px' },
+  '.cm-lint-marker': {
+    content: 'none !important',
+    width: '8px',
+    height: '8px',
+    borderRadius: '50%',
+    margin: '6px 2px',
+  },
+  '.cm-lint-marker-error': { content: 'none !important', backgroundColor: 'var(--bad)' },
+  '.cm-lint-marker-warning': { content: 'none !important', backgroundColor: 'var(--warn)' },
   '.cm-diagnostic': { fontFamily: 'var(--sans)', fontSize: '12.5px' },
 });
 
@@ -163,7 +176,7 @@ export function createEditor(
         syntaxHighlighting(colours),
         look,
         EditorView.lineWrapping,
-        EditorView.contentAttributes.of({ 'aria-label': 'Rules', spellcheck: 'false' }),
+        EditorView.contentAttributes.of({ 'aria-label': 'Rules', spellcheck: 'false', tabindex: '0' }),
         autocompletion({ override: [completions(fields, known)], icons: false }),
         keymap.of([...defaultKeymap, ...historyKeymap, ...searchKeymap, indentWithTab]),
         EditorView.updateListener.of((update) => {

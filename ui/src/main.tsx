@@ -180,8 +180,9 @@ function Frame() {
             <Icon name={theme.value === 'dark' ? 'sun' : 'moon'} />
             <span class="label">{theme.value === 'dark' ? 'Light' : 'Dark'}</span>
           </button>
-          <button type="button" class="item" onClick={() => void logOut()} aria-label="Log out">
+          <button type="button" class="item" onClick={() => void logOut()}>
             <Icon name="out" />
+            <span class="sr">Log out</span>
             <span class="label">{session.value?.name}</span>
             <span class="badge">{session.value?.role}</span>
           </button>

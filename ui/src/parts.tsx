@@ -252,17 +252,14 @@ export function useLoad<T>(key: string, load: (signal: AbortSignal) => Promise<T
   return { data: data.value, error: error.value, reload: () => turn.value++ };
 }
 
-/** True while a key pressed belongs to a field and not to the page. */
+/** True while a key pressed belongs to what has the focus and not to the page. */
 export function typing(event: KeyboardEvent): boolean {
   const target = event.target as HTMLElement;
-  return (
-    event.metaKey ||
-    event.ctrlKey ||
-    event.altKey ||
-    target.isContentEditable ||
-    /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) ||
-    document.querySelector('dialog[open]') !== null
-  );
+  if (event.metaKey || event.ctrlKey || event.altKey || target.isContentEditable) return true;
+  if (document.querySelector('dialog[open]') !== null) return true;
+  if (target instanceof HTMLInputElement && target.type === 'checkbox') return event.key === ' ';
+  if (/^(BUTTON|A|SUMMARY)$/.test(target.tagName)) return event.key === 'Enter' || event.key === ' ';
+  return /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
 }
 
 /** Calls the function for a key; `keys` are names as in `event.key`. */
