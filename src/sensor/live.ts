@@ -29,6 +29,7 @@ export function openLive(setup: PipelineSetup, rules: LoadedRules): OpenSource {
   const run = setup.command === null ? null : holdScoped(setup.command, source);
   const scope = source.inScope();
   proc.readInitialState(state.sink, scope === null ? 'all' : run === null || run.pid < 0 ? scope : [...scope, run.pid]);
+  watchNames(rules.active.map((rule) => rule.condition));
   // The gate's own descriptor is closed before the command begins.
   if (run !== null) state.threads.get(run.pid)?.fds.delete(GATE_FD);
   for (const [program, reason] of source.skipped)
