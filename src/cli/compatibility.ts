@@ -30,6 +30,8 @@ export function compatibilityPage(): string {
     '',
     ...table(['flag', 'compared', 'what it does', 'why'], flags),
     '',
+    '*ours* is a flag that Falco does not have.',
+    '',
     'Flags that earlier releases had and Falco removed (`-A`, `-D`, `-e`, `-k`, `-s`, `-S`, `-b`, `-t`, `-T`, `--cri`) are refused, as there.',
     '',
     '## Keys of falco.yaml',

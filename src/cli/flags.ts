@@ -5,7 +5,7 @@ export interface FlagDoc {
   /** In commander's notation. */
   readonly flags: string;
   readonly doc: string;
-  readonly compat: 'same' | 'better' | 'none';
+  readonly compat: 'same' | 'better' | 'none' | 'own';
   readonly note?: string;
   /** May be given more than once; the values make a list. */
   readonly repeat?: true;
@@ -74,6 +74,22 @@ export const FLAGS: readonly FlagDoc[] = [
   { flags: '-v, --verbose', doc: 'Log more.', compat: 'same', running: true },
   { flags: '--version', doc: 'Print versions, and exit.', compat: 'same' },
   { flags: '--page-size', doc: 'Print the page size of the system, and exit.', compat: 'same' },
+  {
+    flags: '--scope <scope>',
+    doc: 'What to watch: everything, cgroup=DIRECTORY or pid=NUMBER and its descendants (windhover.scope).',
+    compat: 'own',
+  },
+  {
+    flags: '--require-scope',
+    doc: 'Refuse to watch the whole host (also WINDHOVER_REQUIRE_SCOPE=1).',
+    compat: 'own',
+  },
+  {
+    flags: '--no-codegen',
+    doc: 'Interpret the rules instead of compiling them to functions (windhover.code_generation).',
+    compat: 'own',
+    running: true,
+  },
 ];
 
 /** What the flags were set to; names as commander makes them. */
@@ -105,6 +121,9 @@ export interface FalcoFlags {
   verbose?: true;
   version?: true;
   pageSize?: true;
+  scope?: string;
+  requireScope?: true;
+  codegen?: boolean;
 }
 
 /** Adds the flags to a command; with `running`, only those that also make sense for `run` and `replay`. */

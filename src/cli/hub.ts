@@ -1,8 +1,8 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { createHub } from '../server/hub/index.ts';
+import { createHub, UI_DIRECTORY } from '../server/hub/index.ts';
 import { openPostgres, openSqlite, openStore } from '../store/index.ts';
 import { CommandError, newCommand, runCommand } from './command.ts';
 
@@ -47,6 +47,19 @@ function parseListen(text: string): { host: string; port: number } {
   return { host: match[1] ?? (match[2] || '0.0.0.0'), port: Number(match[3]) };
 }
 
+/** In a checkout the UI is built when it is not there yet; a package brings it. */
+async function buildUi(): Promise<void> {
+  if (existsSync(join(UI_DIRECTORY, 'index.html'))) return;
+  const root = join(UI_DIRECTORY, '..');
+  const vite = await import('vite').catch(() => null);
+  if (vite === null || !existsSync(join(root, 'vite.config.ts'))) {
+    process.stderr.write('The user interface is not built, so the hub serves its API only. Run: npm run build:ui\n');
+    return;
+  }
+  process.stderr.write('Building the user interface (once)…\n');
+  await vite.build({ root, configFile: join(root, 'vite.config.ts'), logLevel: 'error' });
+}
+
 /** `windhover hub`: the store, its API and the web UI. Ends on SIGINT or SIGTERM. */
 export async function main(args: string[]): Promise<number> {
   const command = newCommand('windhover hub', 'Keeps alerts and shows them: the store, its API and the web UI.', [
@@ -82,6 +95,7 @@ export async function main(args: string[]): Promise<number> {
     }
     const password =
       options.adminPasswordFile === undefined ? null : readText(options.adminPasswordFile).replace(/\r?\n$/, '');
+    await buildUi();
     mkdirSync(options.data, { recursive: true, mode: 0o700 });
     const sql =
       options.database === undefined

@@ -6,7 +6,6 @@ import { setUp } from './setup.ts';
 
 interface ReplayFlags extends FalcoFlags {
   stats?: true;
-  codegen: boolean;
 }
 
 /** `windhover replay FILE.scap`: judges a capture; alerts on stdout, the statistics on stderr. */
@@ -20,18 +19,12 @@ export async function main(args: string[]): Promise<number> {
     true,
   )
     .argument('<capture>', 'a .scap file, plain or compressed; - for standard input')
-    .option('--stats', 'print events, seconds and rates as JSON on standard error')
-    .option('--no-codegen', 'interpret the rules instead of compiling them');
+    .option('--stats', 'print events, seconds and rates as JSON on standard error');
   return runCommand(command, args, () => replay(command.opts<ReplayFlags>(), command.args[0] ?? ''));
 }
 
 async function replay(flags: ReplayFlags, capture: string): Promise<number> {
-  const options = [
-    ...(flags.option ?? []),
-    'engine.kind=replay',
-    `engine.replay.capture_file=${capture}`,
-    ...(flags.codegen ? [] : ['windhover.code_generation=false']),
-  ];
+  const options = [...(flags.option ?? []), 'engine.kind=replay', `engine.replay.capture_file=${capture}`];
   const input = runInput(flags, setUp({ ...flags, option: options }, true));
   const start = performance.now();
   const { end, snapshot } = await runSensor(input, {

@@ -13,7 +13,12 @@ import type { FalcoFlags } from './flags.ts';
 
 /** Loads the configuration that the flags name and sets up logging by it; throws {@link CommandError}. */
 export function setUp(flags: FalcoFlags, embedded = false): LoadedConfig {
-  const options = [...(flags.option ?? [])];
+  const options = [
+    ...(flags.option ?? []),
+    ...(flags.scope === undefined ? [] : [`windhover.scope=${flags.scope}`]),
+    ...(flags.requireScope ? ['windhover.require_scope=true'] : []),
+    ...(flags.codegen === false ? ['windhover.code_generation=false'] : []),
+  ];
   const request: ConfigRequest = { file: flags.config, options, embedded };
   let loaded: LoadedConfig;
   try {

@@ -24,7 +24,7 @@ const DIFFERENT: Readonly<Record<string, string>> = {
   'legacy_test.go:TestFalco_Legacy_ProgramOutputStrict':
     'the same lines in another order: each channel writes for itself, and standard output does not wait for the program',
   'legacy_test.go:TestFalco_Legacy_RuleNamesWithRegexChars':
-    '0.44.1 fails in reading the rules of an old engine version',
+    'the recording lacks the container plugin, whose fields are built in here',
 };
 
 interface Case {
@@ -111,7 +111,12 @@ describe('the reference’s own cases', () => {
 
     const golden = new Map(readCases<Answer>('golden-testing-0.44.1.jsonl').map((answer) => [answer.id, answer]));
     const compared = answers.filter(
-      ({ id }) => golden.has(id) && DIFFERENT[id] === undefined && EXCEPTIONS[id] === undefined,
+      ({ id }) =>
+        golden.has(id) &&
+        DIFFERENT[id] === undefined &&
+        EXCEPTIONS[id] === undefined &&
+        // Recorded without the plugin; see k8s-audit.test.ts.
+        !id.startsWith('k8saudit_test.go'),
     );
     expect(compared.map(essence)).toEqual(compared.map(({ id }) => essence(golden.get(id) as Answer)));
   }, 600_000);
