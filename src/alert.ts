@@ -1,6 +1,14 @@
 import { fromByteString } from './bytes.ts';
 import type { Event } from './event/index.ts';
-import { type BoundCatalogue, bindOperand, type Extractor, type Field } from './fields/index.ts';
+import {
+  type BoundCatalogue,
+  bindOperand,
+  type Extractor,
+  type Field,
+  fieldsOf,
+  isMetadata,
+  keepMoment,
+} from './fields/index.ts';
 import {
   formatAddress,
   type Operand,
@@ -37,13 +45,23 @@ export interface AlertFormatter {
    * null when the output asks to be dropped because a field has no value.
    */
   line(rule: Rule, event: Event, state: State): string | null;
+  /**
+   * As {@link line}, in two steps: takes what the event says now, and leaves the metadata of its container (and pod) to
+   * the moment when the returned function is called. null when the alert shows no such metadata.
+   */
+  hold(rule: Rule, event: Event, state: State): HeldLine | null;
 }
+
+/** Makes the line with what is known now; the note stands at the end of the output. */
+export type HeldLine = (note: string) => string | null;
 
 /** What a field without value prints. */
 const NOT_AVAILABLE = '<NA>';
 
 interface Reading {
   readonly read: Extractor;
+  /** It may have a value later that it does not have at the time of the event. */
+  readonly late: boolean;
   readonly print: (value: Value) => string;
   readonly json: (value: Value) => string;
 }
@@ -67,47 +85,88 @@ export function createFormatter(options: AlertOptions): AlertFormatter {
   const hostname = options.hostname === '' ? '' : `"hostname":${JSON.stringify(options.hostname)},`;
   const bind = (operand: Operand): Operand => bindToCatalogue(operand, options.catalogue);
 
+  function planOf(rule: Rule): Plan {
+    let plan = plans.get(rule);
+    if (plan === undefined) {
+      plan = makePlan(rule, options, bind);
+      plans.set(rule, plan);
+    }
+    return plan;
+  }
+
+  function write(rule: Rule, plan: Plan, ts: bigint, { values, extra }: Values, note: string): string | null {
+    const message = render(plan, values);
+    if (message === null) return null;
+    const text = fromByteString(message) + note;
+    const output = `${options.iso8601 ? `${clock.utc(ts)}+0000` : clock.local(ts)}: ${rule.priority} ${text}`;
+    if (!options.json) return escapeControls(output);
+    let line = `{${hostname}`;
+    if (options.withMessage) line += `"message":${JSON.stringify(text)},`;
+    if (options.withOutput) line += `"output":${JSON.stringify(output)},`;
+    if (options.withFields) {
+      let first = true;
+      line += '"output_fields":{';
+      for (const { key, value } of plan.members) {
+        line += first ? key : `,${key}`;
+        first = false;
+        if (typeof value === 'number') {
+          const found = values[value] as Value | null;
+          line += found === null ? 'null' : (plan.readings[value] as Reading).json(found);
+        } else if (value === 'time')
+          line += ts.toString(); // As Falco 0.44.1 has it, under either key.
+        else {
+          const inner = plan.extra.get(key) as Plan;
+          line += JSON.stringify(fromByteString(render(inner, (extra.get(key) as Values).values) ?? ''));
+        }
+      }
+      line += '},';
+    }
+    return `${line}${plan.constants}"time":"${clock.utc(ts)}Z"}`;
+  }
+
   return {
     line(rule, event, state) {
-      let plan = plans.get(rule);
-      if (plan === undefined) {
-        plan = makePlan(rule, options, bind);
-        plans.set(rule, plan);
-      }
-      const values = plan.readings.map(({ read }) => read(event, state));
-      const message = render(plan, values);
-      if (message === null) return null;
-      const ts = event.ts;
-      const text = fromByteString(message);
-      const output = `${options.iso8601 ? `${clock.utc(ts)}+0000` : clock.local(ts)}: ${rule.priority} ${text}`;
-      if (!options.json) return escapeControls(output);
-      let line = `{${hostname}`;
-      if (options.withMessage) line += `"message":${JSON.stringify(text)},`;
-      if (options.withOutput) line += `"output":${JSON.stringify(output)},`;
-      if (options.withFields) {
-        let first = true;
-        line += '"output_fields":{';
-        for (const { key, value } of plan.members) {
-          line += first ? key : `,${key}`;
-          first = false;
-          if (typeof value === 'number') {
-            const found = values[value] as Value | null;
-            line += found === null ? 'null' : (plan.readings[value] as Reading).json(found);
-          } else if (value === 'time')
-            line += ts.toString(); // As Falco 0.44.1 has it, under either key.
-          else line += extraText(plan, key, event, state);
-        }
-        line += '},';
-      }
-      return `${line}${plan.constants}"time":"${clock.utc(ts)}Z"}`;
+      const plan = planOf(rule);
+      return write(rule, plan, event.ts, readAll(plan, event, state), '');
+    },
+    hold(rule, event, state) {
+      const plan = planOf(rule);
+      if (!isLate(plan)) return null;
+      const values = readAll(plan, event, state);
+      const moment = keepMoment(event, state);
+      const { ts } = event;
+      return (note) => {
+        readLate(plan, values, moment.event, moment.state);
+        return write(rule, plan, ts, values, note);
+      };
     },
   };
 }
 
-function extraText(plan: Plan, key: string, event: Event, state: State): string {
-  const extra = plan.extra.get(key) as Plan;
-  const values = extra.readings.map(({ read }) => read(event, state));
-  return JSON.stringify(fromByteString(render(extra, values) ?? ''));
+/** Values of a plan's readings, and of the plans inside it. */
+interface Values {
+  readonly values: (Value | null)[];
+  readonly extra: ReadonlyMap<string, Values>;
+}
+
+const NONE: ReadonlyMap<string, Values> = new Map();
+
+function readAll(plan: Plan, event: Event, state: State): Values {
+  const values = plan.readings.map(({ read }) => read(event, state));
+  if (plan.extra.size === 0) return { values, extra: NONE };
+  return { values, extra: new Map([...plan.extra].map(([key, inner]) => [key, readAll(inner, event, state)])) };
+}
+
+function isLate(plan: Plan): boolean {
+  return plan.readings.some((reading) => reading.late) || [...plan.extra.values()].some(isLate);
+}
+
+/** Reads once more what had no value yet. */
+function readLate(plan: Plan, { values, extra }: Values, event: Event, state: State): void {
+  plan.readings.forEach(({ late, read }, i) => {
+    if (late) values[i] = read(event, state);
+  });
+  for (const [key, inner] of plan.extra) readLate(inner, extra.get(key) as Values, event, state);
 }
 
 function render(plan: Plan, values: readonly (Value | null)[]): string | null {
@@ -174,6 +233,7 @@ function makeReading(operand: Operand, base64: boolean): Reading {
   const print = (value: Value): string => printValue(value, type.type, format, base64);
   return {
     read: bindOperand(operand),
+    late: fieldsOf(operand).some((field) => isMetadata(field.spec as Field)),
     print,
     json: (value) => {
       if (Array.isArray(value))

@@ -1,6 +1,7 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { Agent, request as httpsRequest } from 'node:https';
 import type { KubeConfig } from './config.ts';
+import type { KubeObject } from './objects.ts';
 
 /** An answer other than 2xx; `status` is the HTTP status, `reason` the API's word for it (`NotFound`, `Forbidden`, …). */
 export class KubeError extends Error {
@@ -18,19 +19,41 @@ export type PatchType = 'merge' | 'strategic-merge' | 'json';
 
 export interface KubeClient {
   readonly config: KubeConfig;
-  /** The object or list at a path with its query (`/api/v1/pods?limit=1`). Rejects with {@link KubeError}. */
-  get<T>(path: string, options?: GetOptions): Promise<T>;
+  /** The object or list at a place or path with its query (`/api/v1/pods?limit=1`). Rejects with {@link KubeError}. */
+  get<T = KubeObject>(at: Place | string, options?: GetOptions): Promise<T>;
   /** Creates; the answer is the object as it is stored. */
-  post<T>(path: string, body: unknown): Promise<T>;
-  patch<T>(path: string, body: unknown, type?: PatchType): Promise<T>;
-  put<T>(path: string, body: unknown): Promise<T>;
+  post<T = KubeObject>(at: Place | string, body: unknown): Promise<T>;
+  patch<T = KubeObject>(at: Place | string, body: unknown, type?: PatchType): Promise<T>;
+  put<T = KubeObject>(at: Place | string, body: unknown): Promise<T>;
   /** Deletes; `body` may hold DeleteOptions. */
-  delete<T>(path: string, body?: unknown): Promise<T>;
-  /** The text at a path, for instance of a pod's log; at most `maxBytes` of it. */
-  text(path: string, maxBytes: number): Promise<string>;
+  delete<T = KubeObject>(at: Place | string, body?: unknown): Promise<T>;
+  /** The text at a place, for instance of a pod's log; at most `maxBytes` of it. */
+  text(at: Place | string, maxBytes: number): Promise<string>;
   /** Gives the events of a watch (`…?watch=1&resourceVersion=…`) until the server ends it; rejects when it cannot go on. */
   watch<T>(path: string, each: (event: WatchEvent<T>) => void, signal: AbortSignal): Promise<void>;
   close(): void;
+}
+
+/** Where an object (or, without a name, a list of them) stands in the API. */
+export interface Place {
+  /** `v1`, `apps/v1`, … */
+  readonly version: string;
+  /** In the plural: `pods`. */
+  readonly resource: string;
+  /** Left out for resources of the whole cluster, and for lists over all namespaces. */
+  readonly namespace?: string | undefined;
+  readonly name?: string | undefined;
+  readonly subresource?: string | undefined;
+  readonly query?: Readonly<Record<string, string>> | undefined;
+}
+
+function pathOf(at: Place | string): string {
+  if (typeof at === 'string') return at;
+  const parts = [at.version.includes('/') ? 'apis' : 'api', ...at.version.split('/')];
+  if (at.namespace) parts.push('namespaces', at.namespace);
+  for (const part of [at.resource, at.name, at.subresource]) if (part) parts.push(part);
+  const query = at.query === undefined ? '' : `?${new URLSearchParams(at.query)}`;
+  return `/${parts.map(encodeURIComponent).join('/')}${query}`;
 }
 
 export interface GetOptions {
@@ -104,14 +127,14 @@ export function createKubeClient(config: KubeConfig): KubeClient {
 
   return {
     config,
-    get: (path, { metadataOnly = false, signal } = {}) =>
-      call('GET', path, { signal, ...(metadataOnly ? { accept: METADATA_ONLY } : {}) }),
-    post: (path, body) => call('POST', path, { body }),
-    put: (path, body) => call('PUT', path, { body }),
-    patch: (path, body, type = 'merge') => call('PATCH', path, { body, type: `application/${type}-patch+json` }),
-    delete: (path, body) => call('DELETE', path, { body }),
-    async text(path, maxBytes) {
-      const response = await send('GET', path, { accept: '*/*' }, null, AbortSignal.timeout(TIMEOUT_MS));
+    get: (at, { metadataOnly = false, signal } = {}) =>
+      call('GET', pathOf(at), { signal, ...(metadataOnly ? { accept: METADATA_ONLY } : {}) }),
+    post: (at, body) => call('POST', pathOf(at), { body }),
+    put: (at, body) => call('PUT', pathOf(at), { body }),
+    patch: (at, body, type = 'merge') => call('PATCH', pathOf(at), { body, type: `application/${type}-patch+json` }),
+    delete: (at, body) => call('DELETE', pathOf(at), { body }),
+    async text(at, maxBytes) {
+      const response = await send('GET', pathOf(at), { accept: '*/*' }, null, AbortSignal.timeout(TIMEOUT_MS));
       const text = await readAll(response, maxBytes);
       const status = response.statusCode ?? 0;
       if (status < 200 || status > 299) throw failure(status, text);

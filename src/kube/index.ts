@@ -4,6 +4,7 @@ export {
   type KubeClient,
   KubeError,
   type PatchType,
+  type Place,
   type WatchEvent,
 } from './client.ts';
 export { type KubeConfig, loadKubeConfig } from './config.ts';

@@ -3,6 +3,10 @@ export interface KubeObject {
   readonly apiVersion?: string;
   readonly kind?: string;
   readonly metadata: KubeMetadata;
+  // biome-ignore lint/suspicious/noExplicitAny: what stands in them is as open as JSON
+  readonly spec?: Readonly<Record<string, any>>;
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  readonly status?: Readonly<Record<string, any>>;
 }
 
 export interface KubeMetadata {

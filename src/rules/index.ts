@@ -37,6 +37,7 @@ export { compilePathPrefixes, type PathPrefixes } from './path-prefix.ts';
 export { print, printOperand } from './print.ts';
 export { parsePriority } from './read.ts';
 export { compileRegex, RegexError } from './regex.ts';
+export { remainder } from './remainder.ts';
 export type { FileResult, Problem } from './report.ts';
 export { renderValidation, resultAsText, resultsAsJson, type ValidationOptions } from './results.ts';
 export { type OutputFormat, type OutputPart, PRIORITIES, type Priority, type Rule, type RuleSet } from './ruleset.ts';

@@ -38,13 +38,12 @@ export interface ContainerMount {
 }
 
 /** How engines that use names, not ids, name a container's cgroup. */
-const LAYOUTS: readonly RegExp[] = [
-  // LXC: names, not ids.
-  /\/lxc\.payload[./]([^/]+)/,
-  /\/lxc\/([^/]+)/,
-  // libvirt's LXC driver: machine.slice/machine-lxc\x2dPID\x2dNAME.scope, or NAME.libvirt-lxc
-  /\/machine-lxc\\x2d\d+\\x2d([^/]+)\.scope/,
-  /\/([^/]+)\.libvirt-lxc/,
+const LAYOUTS: readonly (readonly [RegExp, string])[] = [
+  [/\/lxc\.payload[./]([^/]+)/, 'lxc'],
+  [/\/lxc\/([^/]+)/, 'lxc'],
+  // machine.slice/machine-lxc\x2dPID\x2dNAME.scope, or NAME.libvirt-lxc
+  [/\/machine-lxc\\x2d\d+\\x2d([^/]+)\.scope/, 'libvirt_lxc'],
+  [/\/([^/]+)\.libvirt-lxc/, 'libvirt_lxc'],
 ];
 
 /**
@@ -53,21 +52,36 @@ const LAYOUTS: readonly RegExp[] = [
  */
 const HEX_ID = /(?:^|[/:-])(?<!conmon-)([0-9a-f]{64})(?:\.scope)?(?=\/|$)/g;
 
-/** The container id that the cgroups of a process give (`subsystem=path`, NUL after each), or `''` for the host. */
-export function containerOfCgroups(cgroups: string): string {
-  if (cgroups === '') return '';
+/** What the cgroups of a process say of its container. */
+export interface CgroupContainer {
+  /** 64 hexadecimal digits, or a name; `''` on the host. */
+  readonly fullId: string;
+  /** `lxc` and `libvirt_lxc` are told by the path; `''` for engines that have to be asked. */
+  readonly engine: string;
+}
+
+const HOST: CgroupContainer = { fullId: '', engine: '' };
+
+/** The container that the cgroups of a process give (`subsystem=path`, NUL after each). */
+export function containerOfCgroups(cgroups: string): CgroupContainer {
+  if (cgroups === '') return HOST;
   for (const entry of cgroups.split('\0')) {
     const path = entry.slice(entry.indexOf('=') + 1);
     if (path.length < 6) continue;
     const ids = [...path.matchAll(HEX_ID)];
     const last = ids[ids.length - 1]?.[1];
-    if (last !== undefined) return last.slice(0, 12);
-    for (const layout of LAYOUTS) {
+    if (last !== undefined) return { fullId: last, engine: '' };
+    for (const [layout, engine] of LAYOUTS) {
       const id = layout.exec(path)?.[1];
-      if (id !== undefined) return id;
+      if (id !== undefined) return { fullId: id, engine };
     }
   }
-  return '';
+  return HOST;
+}
+
+/** Short id of a container: the first 12 of 64 hexadecimal digits, or its name. */
+export function shortContainerId(fullId: string): string {
+  return fullId.length === 64 ? fullId.slice(0, 12) : fullId;
 }
 
 /** A short id for a container that no engine named, from what is the same for all of its processes. */
@@ -137,7 +151,7 @@ export class CgroupMemo {
   container(cgroups: string): string {
     let id = this.#known.get(cgroups);
     if (id === undefined) {
-      id = containerOfCgroups(cgroups);
+      id = shortContainerId(containerOfCgroups(cgroups).fullId);
       if (this.#known.size >= 4096) this.#known.clear();
       this.#known.set(cgroups, id);
     }

@@ -7,6 +7,8 @@ export {
   containerOfCgroups,
   type KubeObject,
   type PodInfo,
+  shortContainerId,
+  unmanagedContainer,
 } from './containers.ts';
 export { FD_TYPE_CHARS, FD_TYPE_NAMES, Fd, FdStatus, FdTable, L4, OpenFlag, type Socket } from './fd.ts';
 export { currentDirectory, directoryOf, Extra, extraFlags } from './files.ts';

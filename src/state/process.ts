@@ -301,6 +301,9 @@ export function updateContainer(state: State, thread: Thread): void {
     container = bareContainer(state, thread);
   }
   thread.container = container;
+  if (container !== '' && state.unknownContainer !== null && !state.containers.has(container)) {
+    state.unknownContainer(container, thread);
+  }
 }
 
 function bareContainer(state: State, thread: Thread): string {

@@ -65,6 +65,10 @@ export interface StateOptions {
 /** Attempts to learn the users of a container: its first processes can still see the host's root directory. */
 const USER_ATTEMPTS = 8;
 
+/** Containers that are always kept. */
+const MIN_CONTAINERS = 1024;
+const NEW_CONTAINERS = 256;
+
 /** Counters for the metrics. */
 export interface StateCounters {
   threads: number;
@@ -97,6 +101,10 @@ export class State {
   readonly pods = new Map<string, PodInfo>();
   /** Changes whenever something is learnt of a container or pod. */
   containersEpoch = 0;
+  /** Told of a thread in a container of which nothing is known (live), at its clone, exec or move: in time to ask. */
+  unknownContainer: ((id: string, thread: Thread) => void) | null = null;
+  /** Containers above which those without threads are forgotten. */
+  #containerLimit = MIN_CONTAINERS;
   readonly cgroups = new CgroupMemo();
   machineInfo: MachineInfo | null = null;
 
@@ -565,8 +573,30 @@ export class State {
       this.users.forget(id);
     } else {
       this.containers.set(id, info);
+      if (this.containers.size > this.#containerLimit) this.#forgetContainers();
     }
     this.containersEpoch++;
+  }
+
+  /** Says what is known of a pod by its unique id; null forgets it. */
+  setPod(uid: string, info: PodInfo | null): void {
+    if (info === null) this.pods.delete(uid);
+    else this.pods.set(uid, info);
+    this.containersEpoch++;
+  }
+
+  /** Forgets containers in which no thread lives, except for the newest: their first one may be on its way. */
+  #forgetContainers(): void {
+    const used = new Set<string>();
+    for (const { container } of this.threads) used.add(container);
+    let old = this.containers.size - NEW_CONTAINERS;
+    for (const id of this.containers.keys()) {
+      if (old-- <= 0) break;
+      if (used.has(id)) continue;
+      this.containers.delete(id);
+      this.users.forget(id);
+    }
+    this.#containerLimit = Math.max(MIN_CONTAINERS, 2 * this.containers.size);
   }
 
   /** Takes the initial state: of a capture, or of /proc. */
