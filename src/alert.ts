@@ -211,14 +211,14 @@ function makePlan(rule: Rule, options: AlertOptions, bind: (operand: Operand) =>
   }
   members.set(options.iso8601 ? 'evt.time.iso8601' : 'evt.time', 'time');
   const sorted = [...members].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-  const tags = options.withTags ? `"tags":${JSON.stringify(rule.tags.map(fromByteString))},` : '';
+  const tags = options.withTags ? `"tags":${JSON.stringify(rule.tags)},` : '';
   return {
     readings,
     parts,
     // Falco prints every rule's output as if it began with the star.
     keepMissing: true,
     members: sorted.map(([key, value]) => ({ key: jsonKey(key), value })),
-    constants: `"priority":"${rule.priority}","rule":${JSON.stringify(fromByteString(rule.name))},"source":${JSON.stringify(rule.source)},${tags}`,
+    constants: `"priority":"${rule.priority}","rule":${JSON.stringify(rule.name)},"source":${JSON.stringify(rule.source)},${tags}`,
     extra,
   };
 }

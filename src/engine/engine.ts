@@ -44,10 +44,10 @@ const SAMPLE = 1024;
 /**
  * Compiles rules into an engine over one state.
  *
- * Design: an event of a type that no rule reads costs one look-up. Otherwise four numbers are at hand: the
- * signatures of its process, its ancestry, its file or socket, and its outcome; each is computed once for
- * as long as that thing does not change. A signature maps to a mask of the rules that it does not exclude;
- * the four masks' intersection is remembered by their numbers. It is nearly always empty, and then the
+ * Design: an event of a type that no rule reads costs one look-up. Otherwise a few numbers are at hand: the
+ * signatures of its process, its ancestry, its file or socket, its outcome, and its parameters; each but the
+ * last is computed once for as long as that thing does not change. A signature maps to a mask of the rules that
+ * it does not exclude; the masks' intersection is remembered by their numbers. It is nearly always empty, and then the
  * event is done. The rules left are judged exactly, by a generated function in which all that is known is
  * a bit test.
  */
@@ -66,23 +66,26 @@ export function createEngine(rules: readonly Rule[], state: State, options: Engi
 
   function judge(group: Group, event: Event): void {
     const { scopes, signatures } = plan;
-    const [process, lineage, file, outcome] = group.masks as unknown as Group['masks'] & { length: 4 };
-    const thread = state.thread;
-    const p = process!.unused ? 0 : signatures.process(event, thread);
-    const l = lineage!.unused ? 0 : signatures.lineage(event, thread);
-    const f = file!.unused ? 0 : signatures.file(event, state.fd);
-    const o = outcome!.unused ? 0 : group.outcome(event, state);
+    const { process, lineage, file, result, parameters, parameterScope } = group;
+    const { thread } = state;
+    const p = process.unused ? 0 : signatures.process(event, thread);
+    const l = lineage.unused ? 0 : signatures.lineage(event, thread);
+    const f = file.unused ? 0 : signatures.file(event, state.fd);
+    const o = result.unused ? 0 : group.outcome(event, state);
+    const a = parameters.unused ? 0 : parameterScope.signature(event, state);
     const candidates = group.candidates(
-      process!.unused ? 0 : process!.of(p),
-      lineage!.unused ? 0 : lineage!.of(l),
-      file!.unused ? 0 : file!.of(f),
-      outcome!.unused ? 0 : outcome!.of(o),
+      process.unused ? 0 : process.of(p),
+      lineage.unused ? 0 : lineage.of(l),
+      file.unused ? 0 : file.of(f),
+      result.unused ? 0 : result.of(o),
+      parameters.unused ? 0 : parameters.of(a),
     );
     if (candidates.length === 0) return;
-    const pb = scopes[0]!.truth[p] as Int32Array;
-    const lb = scopes[1]!.truth[l] as Int32Array;
-    const fb = scopes[2]!.truth[f] as Int32Array;
-    const ob = scopes[3]!.truth[o] as Int32Array;
+    const pb = scopes[0].truth[p] as Int32Array;
+    const lb = scopes[1].truth[l] as Int32Array;
+    const fb = scopes[2].truth[f] as Int32Array;
+    const ob = scopes[3].truth[o] as Int32Array;
+    const ab = parameterScope.truth[a] as Int32Array;
     for (let i = 0; i < candidates.length; i++) {
       const at = candidates[i] as number;
       const rule = group.rules[at] as Rule;
@@ -90,11 +93,11 @@ export function createEngine(rules: readonly Rule[], state: State, options: Engi
       const residual = group.residual(at);
       evaluations[number]!++;
       let matched: boolean;
-      if (--sample > 0) matched = residual(pb, lb, fb, ob, event, state);
+      if (--sample > 0) matched = residual(pb, lb, fb, ob, ab, event, state);
       else {
         sample = SAMPLE;
         const start = performance.now();
-        matched = residual(pb, lb, fb, ob, event, state);
+        matched = residual(pb, lb, fb, ob, ab, event, state);
         sampled[number]! += (performance.now() - start) * 1e6;
         samples[number]!++;
       }
@@ -118,9 +121,10 @@ export function createEngine(rules: readonly Rule[], state: State, options: Engi
       plan.clock.tick++;
       judge(group, event);
       if (
-        plan.scopes[0]!.count > SIGNATURE_LIMIT ||
-        plan.scopes[1]!.count > SIGNATURE_LIMIT ||
-        plan.scopes[2]!.count > SIGNATURE_LIMIT
+        plan.scopes[0].count > SIGNATURE_LIMIT ||
+        plan.scopes[1].count > SIGNATURE_LIMIT ||
+        plan.scopes[2].count > SIGNATURE_LIMIT ||
+        group.parameterScope.count > SIGNATURE_LIMIT
       ) {
         plan = makePlan(rules, codegen);
       }
@@ -147,26 +151,33 @@ function compile(rules: readonly Rule[], codegen: boolean) {
   const eventTerms = new Map<string, number>();
   let resultLimit = 1;
 
-  const byType = new Map<number, { rules: Rule[]; conditions: Condition[]; places: Map<string, Placement> }>();
+  const byType = new Map<number, TypeRules>();
   for (const rule of rules) {
     for (const type of rule.eventTypes) {
       const condition = specialise(rule.condition, type);
       if (condition.kind === 'constant' && !condition.value) continue;
       let entry = byType.get(type);
       if (entry === undefined) {
-        entry = { rules: [], conditions: [], places: new Map() };
+        entry = {
+          info: EVENTS[type] as EventInfo,
+          rules: [],
+          conditions: [],
+          places: new Map(),
+          parameters: new Scope(),
+        };
         byType.set(type, entry);
       }
       entry.rules.push(rule);
       entry.conditions.push(condition);
-      placeTerms(condition, EVENTS[type] as EventInfo, entry.places);
+      placeTerms(condition, entry);
     }
   }
 
-  function placeTerms(condition: Condition, info: EventInfo, places: Map<string, Placement>): void {
+  function placeTerms(condition: Condition, entry: TypeRules): void {
+    const { info, places } = entry;
     if (condition.kind === 'and' || condition.kind === 'or') {
-      for (const child of condition.children) placeTerms(child, info, places);
-    } else if (condition.kind === 'not') placeTerms(condition.child, info, places);
+      for (const child of condition.children) placeTerms(child, entry);
+    } else if (condition.kind === 'not') placeTerms(condition.child, entry);
     else if (condition.kind === 'term' && !places.has(condition.key)) {
       const { key } = condition;
       let term = bound.get(key);
@@ -186,7 +197,11 @@ function compile(rules: readonly Rule[], codegen: boolean) {
         const { operand, test, check } = term;
         if (scope === 3) for (const constant of term.constants) resultLimit = Math.max(resultLimit, constant + 1);
         // A path's signature is remembered with the path; remembering by value as well would only cost memory.
-        const id = scopes[scope]!.add(key, () => ({ operand, term: { check, test } }), scope !== 2);
+        const id = (scopes[scope] ?? entry.parameters).add(
+          key,
+          () => ({ operand, term: { check, test } }),
+          scope !== 2,
+        );
         places.set(key, { scope, id });
       }
     }
@@ -194,12 +209,30 @@ function compile(rules: readonly Rule[], codegen: boolean) {
 
   for (const scope of scopes) scope.finish();
   const groups: (Group | undefined)[] = new Array(EVENTS.length).fill(undefined);
-  for (const [type, { rules: own, conditions, places }] of byType) {
+  for (const [type, { info, rules: own, conditions, places, parameters }] of byType) {
     const place: Place = (key) => places.get(key) as Placement;
-    const info = EVENTS[type] as EventInfo;
-    groups[type] = new Group({ info, rules: own, conditions, place, terms, scopes, resultLimit, codegen });
+    parameters.finish();
+    groups[type] = new Group({
+      info,
+      rules: own,
+      conditions,
+      place,
+      terms,
+      scopes: [...scopes, parameters],
+      resultLimit,
+      codegen,
+    });
   }
   return { scopes, groups, clock };
+}
+
+/** What the rules that can match one event type ask. */
+interface TypeRules {
+  readonly info: EventInfo;
+  readonly rules: Rule[];
+  readonly conditions: Condition[];
+  readonly places: Map<string, Placement>;
+  readonly parameters: Scope;
 }
 
 /** The scope that decides a term on events of that type; −1: the event itself. */
@@ -216,7 +249,13 @@ function scopeOf(term: BoundTerm, info: EventInfo): number {
     case 'descriptor':
       return createsFd(info) ? 3 : -1;
     case 'flags':
-      return flagsParam(info) >= 0 ? 3 : -1;
+      return flagsParam(info) >= 0
+        ? 3
+        : term.check.left.kind === 'field' && term.check.left.name === 'evt.arg'
+          ? 4
+          : -1;
+    case 'parameter':
+      return 4;
     default:
       return -1;
   }

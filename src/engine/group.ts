@@ -16,14 +16,22 @@ const NONE: readonly number[] = [];
 export class Group {
   /** In the order of definition. */
   readonly rules: readonly Rule[];
+  readonly process: MaskTable;
+  readonly lineage: MaskTable;
+  readonly file: MaskTable;
+  readonly result: MaskTable;
+  readonly parameters: MaskTable;
+  /** In the order of SCOPES. */
   readonly masks: readonly MaskTable[];
+  /** Terms on single parameters; each type has parameters of its own. */
+  readonly parameterScope: Scope;
   readonly #conditions: readonly Condition[];
   readonly #residuals: (Residual | undefined)[];
   readonly #place: Place;
   readonly #terms: readonly EventTerm[];
   readonly #codegen: boolean;
 
-  readonly #keys = new Int32Array(COMBINATIONS * 4).fill(-1);
+  readonly #keys = new Int32Array(COMBINATIONS * 8).fill(-1);
   readonly #candidates: (readonly number[])[] = new Array(COMBINATIONS).fill(NONE);
 
   readonly #outcomeScope: Scope;
@@ -50,7 +58,15 @@ export class Group {
     this.#terms = options.terms;
     this.#codegen = options.codegen;
     this.masks = SCOPES.map((_, i) => new MaskTable(options.conditions, options.place, i, options.scopes[i] as Scope));
+    [this.process, this.lineage, this.file, this.result, this.parameters] = this.masks as [
+      MaskTable,
+      MaskTable,
+      MaskTable,
+      MaskTable,
+      MaskTable,
+    ];
     this.#outcomeScope = options.scopes[3] as Scope;
+    this.parameterScope = options.scopes[4] as Scope;
     this.#resultParam = resultParam(options.info);
     this.#flagsParam = flagsParam(options.info);
     this.#resultLimit = options.resultLimit;
@@ -84,19 +100,26 @@ export class Group {
   }
 
   /** The rules (by position in {@link rules}, ascending) that no mask excludes. */
-  candidates(process: number, lineage: number, file: number, outcome: number): readonly number[] {
+  candidates(process: number, lineage: number, file: number, outcome: number, parameters: number): readonly number[] {
     const hash =
       Math.imul(process, 0x9e3779b1) ^
       Math.imul(lineage, 0x85ebca6b) ^
       Math.imul(file, 0xc2b2ae35) ^
-      Math.imul(outcome, 0x27d4eb2f);
+      Math.imul(outcome, 0x27d4eb2f) ^
+      Math.imul(parameters, 0x165667b1);
     const slot = (hash ^ (hash >>> 15)) & (COMBINATIONS - 1);
     const keys = this.#keys;
-    const base = slot << 2;
-    if (keys[base] === process && keys[base + 1] === lineage && keys[base + 2] === file && keys[base + 3] === outcome) {
+    const base = slot << 3;
+    if (
+      keys[base] === process &&
+      keys[base + 1] === lineage &&
+      keys[base + 2] === file &&
+      keys[base + 3] === outcome &&
+      keys[base + 4] === parameters
+    ) {
       return this.#candidates[slot] as readonly number[];
     }
-    const ids = [process, lineage, file, outcome];
+    const ids = [process, lineage, file, outcome, parameters];
     const masks = this.masks.map((table, i) => table.masks[ids[i] as number] as Int32Array);
     const found: number[] = [];
     for (let rule = 0; rule < this.rules.length; rule++) {

@@ -4,14 +4,15 @@ import type { Place } from './masks.ts';
 import type { Condition } from './specialise.ts';
 
 /** Scopes whose terms are known as bits by the time a rule is judged, in the order of {@link Residual}'s parameters. */
-export const SCOPES = ['process', 'lineage', 'file', 'outcome'] as const;
+export const SCOPES = ['process', 'lineage', 'file', 'outcome', 'parameters'] as const;
 
-/** The whole condition of one rule for one event type, given the truth bits of the four scopes. */
+/** The whole condition of one rule for one event type, given the truth bits of the scopes. */
 export type Residual = (
   process: Int32Array,
   lineage: Int32Array,
   file: Int32Array,
   outcome: Int32Array,
+  parameters: Int32Array,
   event: Event,
   state: State,
 ) => boolean;
@@ -22,7 +23,7 @@ export interface EventTerm {
   readonly cost: number;
 }
 
-const PARAMETERS = ['p', 'l', 'f', 'o', 'e', 's'];
+const PARAMETERS = ['p', 'l', 'f', 'o', 'a', 'e', 's'];
 
 /**
  * Generates the function of a rule. Only our own templates and numbers enter the source; nothing of the
@@ -67,27 +68,28 @@ export function closure(condition: Condition, place: Place, terms: readonly Even
     }
     case 'not': {
       const child = closure(condition.child, place, terms);
-      return (p, l, f, o, e, s) => !child(p, l, f, o, e, s);
+      return (p, l, f, o, a, e, s) => !child(p, l, f, o, a, e, s);
     }
     case 'term': {
       const at = place(condition.key);
       if (at.scope < 0) {
         const { test } = terms[at.id] as EventTerm;
-        return (_p, _l, _f, _o, e, s) => test(e, s);
+        return (_p, _l, _f, _o, _a, e, s) => test(e, s);
       }
       const word = at.id >> 5;
       const bit = 1 << (at.id & 31);
       const scope = at.scope;
-      return (p, l, f, o) => {
-        const bits = scope === 0 ? p : scope === 1 ? l : scope === 2 ? f : o;
+      return (...scopes) => {
+        const bits = scopes[scope] as Int32Array;
         return ((bits[word] as number) & bit) !== 0;
       };
     }
     default: {
       const children = ordered(condition.children, place, terms).map((child) => closure(child, place, terms));
       const stop = condition.kind === 'or';
-      return (p, l, f, o, e, s) => {
-        for (let i = 0; i < children.length; i++) if ((children[i] as Residual)(p, l, f, o, e, s) === stop) return stop;
+      return (p, l, f, o, a, e, s) => {
+        for (let i = 0; i < children.length; i++)
+          if ((children[i] as Residual)(p, l, f, o, a, e, s) === stop) return stop;
         return !stop;
       };
     }

@@ -14,9 +14,9 @@ import type { Operand } from './scope.ts';
 
 /**
  * What decides a term: the process (and whatever changes with it), its ancestors, the file or socket, the
- * return value, the returned descriptor, the flags parameter, or the event as a whole.
+ * return value, the returned descriptor, the flags parameter, one parameter, or the event as a whole.
  */
-export type Decides = 'process' | 'lineage' | 'file' | 'result' | 'descriptor' | 'flags' | 'event';
+export type Decides = 'process' | 'lineage' | 'file' | 'result' | 'descriptor' | 'flags' | 'parameter' | 'event';
 
 /** A comparison bound to events. */
 export interface BoundTerm {
@@ -128,7 +128,7 @@ function decidesField(ref: FieldRef): Decides | 'constant' {
     case 'evt.is_open_write':
       return 'flags';
     case 'evt.arg':
-      return ref.argument === 'flags' ? 'flags' : 'event';
+      return ref.argument === 'flags' ? 'flags' : 'parameter';
   }
   switch (field.depends) {
     case 'constant':
