@@ -162,6 +162,8 @@ export interface ExplainNode {
   readonly kind: 'and' | 'or' | 'not' | 'term';
   readonly text: string;
   readonly result: boolean | null;
+  /** True when the alert does not say it, but it must have been so, because the rule fired. */
+  readonly deduced: boolean;
   readonly macro: string | null;
   /** Of a term: the field's value in the alert. */
   readonly value: string | null;

@@ -303,10 +303,13 @@ function What({ group, alert }: { group: GroupDetail; alert: AlertDetail | null 
 function Term({ node, root = false }: { node: ExplainNode; root?: boolean }) {
   const truth = node.result === null ? 'unknown' : String(node.result);
   const sign = node.result === null ? '?' : node.result ? '✓' : '✗';
-  const label = node.result === null ? 'cannot be told from the alert' : node.result ? 'true' : 'false';
+  const label =
+    node.result === null
+      ? 'cannot be told from the alert'
+      : `${node.result}${node.deduced ? ': the alert does not say so, but the rule fired' : ''}`;
   const head = (
     <span class="node">
-      <span class={`truth ${truth}`} role="img" aria-label={label} title={label}>
+      <span class={`truth ${truth} ${node.deduced ? 'deduced' : ''}`} role="img" aria-label={label} title={label}>
         {sign}
       </span>
       {node.macro === null ? null : <span class="chip">{node.macro}</span>}
@@ -355,10 +358,8 @@ function Why({ alert }: { alert: AlertDetail }) {
             </div>
           )}
           <p class="missing" style={{ marginTop: '8px' }}>
-            <span class="tree">
-              <b class="unknown">?</b>
-            </span>{' '}
-            marks terms on fields that the alert does not carry: add them to the rule's output to see them here.
+            A faint sign is deduced from the rule having fired; <b>?</b> is open. Fields that the rule's output names
+            are shown with their value.
           </p>
         </>
       )}

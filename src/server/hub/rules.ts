@@ -107,31 +107,33 @@ function fieldNames(operand: Operand): string[] {
   }
 }
 
-/** The condition as a tree, each term with what the alert says of it. */
-export function explain(expr: Expr, alert: Alert): ExplainNode {
+/**
+ * The condition as a tree, each term with what the alert says of it.
+ * @param truth what the expression must have been, since the rule fired; null where that decides nothing
+ */
+export function explain(expr: Expr, alert: Alert, truth: boolean | null = true): ExplainNode {
   const macro = 'macro' in expr ? (expr.macro ?? null) : null;
-  const result = judge(expr, alert);
+  const seen = judge(expr, alert);
+  const said = { result: seen ?? truth, deduced: seen === null && truth !== null, macro, value: null };
   switch (expr.kind) {
     case 'and':
-    case 'or':
-      return {
-        kind: expr.kind,
-        text: '',
-        result,
-        macro,
-        value: null,
-        children: expr.children.map((child) => explain(child, alert)),
-      };
+    case 'or': {
+      // Of an `and` that was true, every part was; of an `or` that was true, at least the only part that can have been.
+      const absorbing = expr.kind === 'or';
+      const open = expr.children.filter((child) => judge(child, alert) !== !absorbing);
+      const part = truth === null ? null : truth !== absorbing ? truth : open.length === 1 ? truth : null;
+      const children = expr.children.map((child) => explain(child, alert, part));
+      return { kind: expr.kind, text: '', ...said, children };
+    }
     case 'not':
-      return { kind: 'not', text: '', result, macro, value: null, children: [explain(expr.child, alert)] };
+      return { kind: 'not', text: '', ...said, children: [explain(expr.child, alert, truth === null ? null : !truth)] };
     default: {
       const names = expr.kind === 'check' ? fieldNames(expr.left) : [];
       const value = names.length === 0 ? undefined : fieldOf(alert, names[0] as string);
       return {
         kind: 'term',
         text: fromByteString(print(expr)),
-        result,
-        macro,
+        ...said,
         value: value === undefined ? null : value === null ? '<NA>' : textOf(value),
         children: [],
       };
