@@ -2,7 +2,7 @@ import { fromByteString } from './bytes.ts';
 import type { Event } from './event/index.ts';
 import {
   type BoundCatalogue,
-  bindOperand,
+  bindPrinted,
   type Extractor,
   type Field,
   fieldsOf,
@@ -232,7 +232,7 @@ function makeReading(operand: Operand, base64: boolean): Reading {
   const format = operand.kind === 'field' ? (operand.spec as Field).format : 'decimal';
   const print = (value: Value): string => printValue(value, type.type, format, base64);
   return {
-    read: bindOperand(operand),
+    read: bindPrinted(operand),
     late: fieldsOf(operand).some((field) => isMetadata(field.spec as Field)),
     print,
     json: (value) => {

@@ -15,7 +15,7 @@ export type { BoundCatalogue, CatalogueOptions } from './catalogue.ts';
 export { dnsNames, watchNames } from './dns.ts';
 export type { Depends, Extractor, Field } from './field.ts';
 export { isMetadata, keepMoment, type Moment } from './metadata.ts';
-export { bindOperand, fieldsOf } from './operand.ts';
+export { bindOperand, bindPrinted, fieldsOf } from './operand.ts';
 
 /** Every field that the product knows, in the order in which lists show them. */
 export const FIELDS: readonly Field[] = [

@@ -19,6 +19,12 @@ export function bindOperand(operand: Operand): Extractor {
   return (event, state) => evaluateOperand(operand, (field) => (extractors.get(field) as Extractor)(event, state));
 }
 
+/** A function that reads an operand for an output, where a few fields show something else than conditions compare. */
+export function bindPrinted(operand: Operand): Extractor {
+  const print = operand.kind === 'field' ? (operand.spec as Field).bindPrint : null;
+  return print === null || operand.kind !== 'field' ? bindOperand(operand) : print(operand.argument);
+}
+
 /** All fields that an operand reads. */
 export function fieldsOf(operand: Operand): FieldRef[] {
   switch (operand.kind) {
