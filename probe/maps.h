@@ -112,7 +112,7 @@ struct {
 } scope SEC(".maps");
 
 /* One program for each family of events, called by the one attached to sys_exit. */
-enum program { P_NUMBERS, P_OPEN, P_PATHS, P_SOCKET, P_DATA, P_PROCESS, P_EXEC, P_MISC, PROGRAMS };
+enum program { P_NUMBERS, P_OPEN, P_PATHS, P_SOCKET, P_DATA, P_PROCESS, P_FAILED_EXEC, P_MISC, PROGRAMS };
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
 	__uint(max_entries, PROGRAMS);

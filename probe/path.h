@@ -18,43 +18,71 @@ static __always_inline void text_none(struct scratch *s)
 	PATH_AT(s) = 0;
 }
 
+/* The neighbouring members of a dentry that a walk needs, read at once. */
+struct dentry_head {
+	void *next, *pprev;
+	struct dentry *parent;
+	u32 hash, len;
+	const unsigned char *name;
+};
+
+#define OFFSET_OF(type, member) bpf_core_field_offset(type, member)
+
+/* The layout is the same on every kernel so far; should it change, the members are read one by one. */
+static __always_inline void read_dentry(struct dentry_head *head, struct dentry *dentry)
+{
+	if (OFFSET_OF(struct dentry, d_parent) == OFFSET_OF(struct dentry, d_hash) + 16 &&
+	    OFFSET_OF(struct dentry, d_name.len) == OFFSET_OF(struct dentry, d_hash) + 28 &&
+	    OFFSET_OF(struct dentry, d_name.name) == OFFSET_OF(struct dentry, d_hash) + 32) {
+		bpf_probe_read_kernel(head, sizeof(*head), (void *)dentry + OFFSET_OF(struct dentry, d_hash));
+		return;
+	}
+	head->pprev = BPF_CORE_READ(dentry, d_hash.pprev);
+	head->parent = BPF_CORE_READ(dentry, d_parent);
+	head->len = BPF_CORE_READ(dentry, d_name.len);
+	head->name = BPF_CORE_READ(dentry, d_name.name);
+}
+
 /*
  * The path of (mnt, dentry) as the current process sees it: up to its root directory. Past it (a file that
  * was opened before a chroot, or of another mount namespace) the walk goes on to the top of the mounts.
  */
 static __always_inline void text_path_from(struct scratch *s, struct vfsmount *vfsmount, struct dentry *dentry, struct fs_struct *fs)
 {
-	struct dentry *root = BPF_CORE_READ(fs, root.dentry);
-	struct vfsmount *root_mnt = BPF_CORE_READ(fs, root.mnt);
-	u32 mnt_offset = bpf_core_field_offset(struct mount, mnt);
+	struct path root = {};
+	u32 mnt_offset = OFFSET_OF(struct mount, mnt);
 	struct mount *mnt = (void *)vfsmount - mnt_offset;
+	struct dentry *mnt_root = BPF_CORE_READ(vfsmount, mnt_root);
+	struct dentry_head head = {};
 
+	bpf_core_read(&root, sizeof(root), &fs->root);
 	PATH_AT(s) = PATH_MASK;
 	s->path[PATH_MASK] = 0;
 	for (int i = 0; i < COMPONENTS; i++) {
-		if (dentry == root && (void *)mnt + mnt_offset == (void *)root_mnt)
+		if (dentry == root.dentry && (void *)mnt + mnt_offset == (void *)root.mnt)
 			break;
-		struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
-		if (dentry == parent || dentry == BPF_CORE_READ(mnt, mnt.mnt_root)) {
+		read_dentry(&head, dentry);
+		if (dentry == head.parent || dentry == mnt_root) {
 			struct mount *up = BPF_CORE_READ(mnt, mnt_parent);
 			if (up == mnt)
 				break;
 			dentry = BPF_CORE_READ(mnt, mnt_mountpoint);
 			mnt = up;
+			mnt_root = BPF_CORE_READ(mnt, mnt.mnt_root);
 			continue;
 		}
-		u32 len = BPF_CORE_READ(dentry, d_name.len) & 255;
+		u32 len = head.len & 255;
 		u32 at = PATH_AT(s) & PATH_MASK;
 		if (len + 1 > at || i == COMPONENTS - 1) {
 			FLAGS(s) |= WH_TRUNCATED;
 			break;
 		}
 		at -= len;
-		bpf_probe_read_kernel(s->path + (at & PATH_MASK), len, BPF_CORE_READ(dentry, d_name.name));
+		bpf_probe_read_kernel(s->path + (at & PATH_MASK), len, head.name);
 		at -= 1;
 		s->path[at & PATH_MASK] = '/';
 		PATH_AT(s) = at & PATH_MASK;
-		dentry = parent;
+		dentry = head.parent;
 	}
 	if (PATH_AT(s) == PATH_MASK) {
 		s->path[PATH_MASK - 1] = '/';
@@ -81,13 +109,19 @@ static __always_inline void text_cwd(struct scratch *s, struct fs_struct *fs)
 /* The open file behind a descriptor of the current process. */
 static __always_inline struct file *file_of(u64 fd)
 {
-	struct fdtable *table = BPF_CORE_READ(current_task(), files, fdt);
-	struct file **slots = BPF_CORE_READ(table, fd), *file = 0;
+	struct fdtable *table = BPF_CORE_READ(current_task(), files, fdt), copy = {};
+	struct file *file = 0;
 	u32 index = (u32)fd;
 
-	if (index >= BPF_CORE_READ(table, max_fds))
+	if (OFFSET_OF(struct fdtable, fd) == OFFSET_OF(struct fdtable, max_fds) + 8) {
+		bpf_core_read(&copy, sizeof(copy), &table->max_fds);
+	} else {
+		copy.max_fds = BPF_CORE_READ(table, max_fds);
+		copy.fd = BPF_CORE_READ(table, fd);
+	}
+	if (index >= copy.max_fds)
 		return 0;
-	bpf_probe_read_kernel(&file, sizeof(file), slots + index);
+	bpf_probe_read_kernel(&file, sizeof(file), copy.fd + index);
 	return file;
 }
 
@@ -98,78 +132,107 @@ static __always_inline u32 encode_dev(u32 dev)
 	return (minor & 0xff) | (major << 8) | ((minor & ~0xffU) << 12);
 }
 
-/* A pseudo file has a name that is no path: its dentry is its own parent. True when that name starts with "memfd:". */
-static __always_inline int is_memfd(struct dentry *dentry)
-{
-	u64 name = 0;
-
-	if (BPF_CORE_READ(dentry, d_parent) != dentry)
-		return 0;
-	bpf_probe_read_kernel(&name, 6, BPF_CORE_READ(dentry, d_name.name));
-	return name == 0x3a64666d656dULL; /* "memfd:" */
-}
-
-static __always_inline int is_deleted(struct dentry *dentry, struct inode *inode)
-{
-	if (BPF_CORE_READ(dentry, d_parent) == dentry)
-		return 0;
-	return !BPF_CORE_READ(dentry, d_hash.pprev) || !BPF_CORE_READ(inode, i_nlink);
-}
-
 enum layer { LAYER_NONE, LAYER_UPPER, LAYER_LOWER };
 
+/* What is reported of an open file, read once. */
+struct file_facts {
+	struct path path;
+	struct inode *inode;
+	struct dentry_head head;
+	u64 ino;
+	u32 dev, nlink, f_mode;
+	enum layer layer;
+};
+
 /* Which layer of an overlay a file comes from. The upper dentry stands right behind the inode that overlayfs embeds. */
-static __always_inline enum layer layer_of(struct file *file)
+static __always_inline enum layer layer_of(struct dentry *dentry)
 {
-	struct inode *inode = BPF_CORE_READ(file, f_path.dentry, d_inode);
+	struct inode *inode = BPF_CORE_READ(dentry, d_inode);
 	void *upper = 0;
 
-	if (BPF_CORE_READ(inode, i_sb, s_magic) != OVERLAYFS_MAGIC)
-		return LAYER_NONE;
 	bpf_probe_read_kernel(&upper, sizeof(upper), (void *)inode + bpf_core_field_size(struct socket_alloc, vfs_inode));
 	return upper ? LAYER_UPPER : LAYER_LOWER;
 }
 
-/* Resolves an open file into s->path and sets the flags that go with it. */
-static __always_inline void text_file(struct scratch *s, struct file *file)
+/* Zeros for no file. */
+static __always_inline void read_file(struct file_facts *facts, struct file *file)
 {
-	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+	struct super_block *sb;
+	struct inode *inode;
+
+	__builtin_memset(facts, 0, sizeof(*facts));
+	if (!file)
+		return;
+	bpf_core_read(&facts->path, sizeof(facts->path), &file->f_path);
+	inode = BPF_CORE_READ(file, f_inode);
+	facts->inode = inode;
+	facts->f_mode = BPF_CORE_READ(file, f_mode);
+	facts->ino = BPF_CORE_READ(inode, i_ino);
+	facts->nlink = BPF_CORE_READ(inode, i_nlink);
+	sb = BPF_CORE_READ(inode, i_sb);
+	facts->dev = encode_dev(BPF_CORE_READ(sb, s_dev));
+	if (BPF_CORE_READ(sb, s_magic) == OVERLAYFS_MAGIC)
+		facts->layer = layer_of(facts->path.dentry);
+	read_dentry(&facts->head, facts->path.dentry);
+}
+
+/* A pseudo file has a name that is no path: its dentry is its own parent. True when that name starts with "memfd:". */
+static __always_inline int is_memfd(struct file_facts *facts)
+{
+	u64 name = 0;
+
+	if (facts->head.parent != facts->path.dentry)
+		return 0;
+	bpf_probe_read_kernel(&name, 6, facts->head.name);
+	return name == 0x3a64666d656dULL; /* "memfd:" */
+}
+
+/* Resolves an open file into s->path and sets the flags that go with it. */
+static __always_inline void text_file(struct scratch *s, struct file_facts *facts)
+{
+	struct vfsmount *mnt = facts->path.mnt;
+	int pseudo = facts->head.parent == facts->path.dentry && facts->path.dentry != BPF_CORE_READ(mnt, mnt_root);
 	u32 flags = WH_RESOLVED;
 
-	if (is_memfd(dentry))
+	if (is_memfd(facts))
 		flags |= WH_MEMFD;
-	else if (is_deleted(dentry, BPF_CORE_READ(file, f_inode)))
+	else if (facts->head.parent != facts->path.dentry && (!facts->head.pprev || !facts->nlink))
 		flags |= WH_DELETED;
-	FLAGS(s) |= flags;
-	if (BPF_CORE_READ(dentry, d_parent) == dentry && dentry != BPF_CORE_READ(file, f_path.mnt, mnt_root)) {
-		/* Pseudo file: its name as it is (memfd:x), nothing for pipes and sockets. */
-		u32 len = BPF_CORE_READ(dentry, d_name.len) & 255;
+	if (pseudo) {
+		/* Its name as it is (memfd:x), nothing for pipes and sockets. */
+		u32 len = facts->head.len & 255;
 		u32 at = PATH_MASK - len;
 		if (!len) {
-			FLAGS(s) &= ~WH_RESOLVED;
 			text_none(s);
 			return;
 		}
 		s->path[PATH_MASK] = 0;
-		bpf_probe_read_kernel(s->path + (at & PATH_MASK), len, BPF_CORE_READ(dentry, d_name.name));
+		bpf_probe_read_kernel(s->path + (at & PATH_MASK), len, facts->head.name);
 		PATH_AT(s) = at & PATH_MASK;
-		return;
+	} else {
+		text_path(s, mnt, facts->path.dentry);
 	}
-	text_path(s, BPF_CORE_READ(file, f_path.mnt), dentry);
+	FLAGS(s) |= flags;
+}
+
+static __always_inline void put_dev_ino(struct scratch *s, u32 i, struct file_facts *facts)
+{
+	put_u32(s, i, facts->dev);
+	put_u64(s, i + 1, facts->ino);
 }
 
 /* The extra parameters of an event about an open file (0: none, as after a failure), and the end of the event. */
 static __always_inline void finish_file(struct scratch *s, u32 nparams, struct file *file)
 {
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	struct file_facts facts;
 
+	read_file(&facts, file);
 	if (file)
-		text_file(s, file);
+		text_file(s, &facts);
 	else
 		text_none(s);
 	put_flags(s, nparams);
 	put_path(s, nparams + 1);
-	put_u32(s, nparams + 2, encode_dev(BPF_CORE_READ(inode, i_sb, s_dev)));
-	put_u64(s, nparams + 3, BPF_CORE_READ(inode, i_ino));
+	put_dev_ino(s, nparams + 2, &facts);
 	finish(s);
 }

@@ -36,7 +36,15 @@ test('the object names no path of the machine that it was built on', () => {
 
 test('the object has the programs that the source attaches', () => {
   const names = parseElf(readFileSync(here('windhover.bpf.o'))).symbols.map(({ name }) => name);
-  for (const name of ['wh_sys_exit', 'wh_fork', 'wh_exec', 'wh_exit', 'wh_numbers', 'wh_exec_failed', 'wh_uring_complete']) {
+  for (const name of [
+    'wh_sys_exit',
+    'wh_fork',
+    'wh_exec',
+    'wh_exit',
+    'wh_numbers',
+    'wh_failed_exec',
+    'wh_uring_complete',
+  ]) {
     expect(names).toContain(name);
   }
 });

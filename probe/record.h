@@ -104,11 +104,23 @@ static __always_inline void put_res(struct scratch *s)
 	put_u64(s, 0, s->ret);
 }
 
+/* As bpf_probe_read_user_str; before 6.13 that takes an empty string for 0 bytes, without its NUL. */
+static __always_inline long read_user_str(u8 *to, u32 size, u64 pointer)
+{
+	long n = bpf_probe_read_user_str(to, size, (void *)pointer);
+
+	if (n == 0) {
+		*to = 0;
+		n = 1;
+	}
+	return n;
+}
+
 /* A string of the caller's, NUL included; empty for NULL and where the page is not present. */
 static __always_inline void put_user_str(struct scratch *s, u32 i, u64 pointer)
 {
 	u32 at = AT(s) & REC_MASK;
-	long n = bpf_probe_read_user_str(s->rec + at, PATH_SIZE, (void *)pointer);
+	long n = read_user_str(s->rec + at, PATH_SIZE, pointer);
 	if (n < 0) {
 		if (pointer)
 			FLAGS(s) |= WH_NOT_PRESENT;

@@ -206,18 +206,17 @@ static __always_inline int is_exe_writable(struct inode *inode, struct cred *cre
 	return (caps & ((1 << 1) | (1 << 3))) != 0; /* CAP_DAC_OVERRIDE, CAP_FOWNER */
 }
 
-static __always_inline u32 exe_flags(struct file *file, struct cred *cred)
+static __always_inline u32 exe_flags(struct file_facts *exe, struct cred *cred)
 {
-	enum layer layer = layer_of(file);
 	u32 flags = 0;
 
-	if (is_exe_writable(BPF_CORE_READ(file, f_inode), cred))
+	if (is_exe_writable(exe->inode, cred))
 		flags |= PPM_EXE_WRITABLE;
-	if (layer == LAYER_UPPER)
+	if (exe->layer == LAYER_UPPER)
 		flags |= PPM_EXE_UPPER_LAYER;
-	if (layer == LAYER_LOWER)
+	if (exe->layer == LAYER_LOWER)
 		flags |= PPM_EXE_LOWER_LAYER;
-	if (is_memfd(BPF_CORE_READ(file, f_path.dentry)))
+	if (is_memfd(exe))
 		flags |= PPM_EXE_FROM_MEMFD;
 	return flags;
 }
@@ -250,11 +249,10 @@ static __always_inline u32 loginuid_of(struct task_struct *task)
 }
 
 /* Parameters tty … gid of the execve events, from parameter `i` (18 in the table), for the image `exe`. */
-static __always_inline void put_image(struct scratch *s, u32 i, struct task_struct *task, struct file *exe)
+static __always_inline void put_image(struct scratch *s, u32 i, struct task_struct *task, struct file_facts *exe)
 {
 	struct pid *group = BPF_CORE_READ(task, signal, pids[PIDTYPE_PGID]);
 	struct cred *cred = BPF_CORE_READ(task, cred);
-	struct inode *inode = BPF_CORE_READ(exe, f_inode);
 	u64 caps = 0;
 
 	put_u32(s, i, tty_of(task));
@@ -267,9 +265,9 @@ static __always_inline void put_image(struct scratch *s, u32 i, struct task_stru
 	put_u64(s, i + 5, caps);
 	bpf_core_read(&caps, sizeof(caps), &cred->cap_effective);
 	put_u64(s, i + 6, caps);
-	put_u64(s, i + 7, BPF_CORE_READ(inode, i_ino));
-	put_u64(s, i + 8, inode_time(inode, 0));
-	put_u64(s, i + 9, inode_time(inode, 1));
+	put_u64(s, i + 7, exe->ino);
+	put_u64(s, i + 8, inode_time(exe->inode, 0));
+	put_u64(s, i + 9, inode_time(exe->inode, 1));
 	put_u32(s, i + 10, BPF_CORE_READ(cred, euid.val));
 	text_file(s, exe);
 	put_path(s, i + 11);

@@ -3,7 +3,7 @@
  * Windhover's eBPF program: what processes do, as scap events.
  *
  * Events are taken where a system call ends, and where the scheduler makes, changes and ends processes. Only raw
- * tracepoints are used: they are there on every kernel since 5.10. The program attached to sys_exit decides in one
+ * tracepoints are used, with types for the hottest: they are there on every kernel since 5.10. The program attached to sys_exit decides in one
  * array look-up whether the call is wanted, then whether the process is in scope, and only then calls the program
  * of the call's family, which builds the event and puts it into the ring.
  */
@@ -35,8 +35,8 @@ static __always_inline u32 number_of(struct pt_regs *regs)
 	struct pt_regs___arm64 *arm = (void *)regs;
 
 	if (bpf_core_field_exists(arm->syscallno))
-		return BPF_CORE_READ(arm, syscallno);
-	return (u32)BPF_CORE_READ(regs, orig_ax) & ~0x40000000U;
+		return arm->syscallno;
+	return (u32)regs->orig_ax & ~0x40000000U;
 }
 
 static __always_inline void read_args(struct scratch *s, struct pt_regs *regs)
@@ -69,7 +69,7 @@ static __always_inline void read_args(struct scratch *s, struct pt_regs *regs)
 	}
 }
 
-SEC("raw_tp/sys_exit")
+SEC("tp_btf/sys_exit")
 int wh_sys_exit(u64 *ctx)
 {
 	struct pt_regs *regs = (void *)ctx[0];
@@ -119,7 +119,7 @@ int wh_sys_exit(u64 *ctx)
 
 /* One program for each family; the event to build is in the scratch of this CPU. */
 #define FAMILY(name, build)                                    \
-	SEC("raw_tp/family")                                         \
+	SEC("tp_btf/sys_exit")                                         \
 	int wh_##name(void *ctx __attribute__((unused)))       \
 	{                                                      \
 		struct scratch *s = scratch_of(SLOT_SYSCALL);  \
@@ -134,7 +134,7 @@ FAMILY(paths, paths_event)
 FAMILY(socket, socket_event)
 FAMILY(data, data_event)
 FAMILY(process, clone_caller)
-FAMILY(exec_failed, exec_failed)
+FAMILY(failed_exec, exec_failed)
 FAMILY(misc, misc_event)
 
 /* The scratch of an event that is no system call; 0 when it is not selected. */

@@ -41,24 +41,15 @@ static __always_inline u32 open_mode(u64 flags, u64 mode)
 }
 
 /* What only the opened file tells: that it was created, its overlay layer. */
-static __always_inline u32 opened_flags(struct file *file)
+static __always_inline u32 opened_flags(struct file_facts *file)
 {
-	enum layer layer = layer_of(file);
-	u32 wire = BPF_CORE_READ(file, f_mode) & FMODE_CREATED ? PPM_O_F_CREATED : 0;
+	u32 wire = file->f_mode & FMODE_CREATED ? PPM_O_F_CREATED : 0;
 
-	if (layer == LAYER_UPPER)
+	if (file->layer == LAYER_UPPER)
 		wire |= PPM_FD_UPPER_LAYER;
-	if (layer == LAYER_LOWER)
+	if (file->layer == LAYER_LOWER)
 		wire |= PPM_FD_LOWER_LAYER;
 	return wire;
-}
-
-static __always_inline void put_dev_ino(struct scratch *s, u32 i, struct file *file)
-{
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
-
-	put_u32(s, i, encode_dev(BPF_CORE_READ(inode, i_sb, s_dev)));
-	put_u64(s, i + 1, BPF_CORE_READ(inode, i_ino));
 }
 
 /* Where in `rec` the caller's name stands, and its length with the NUL: kept in memory for the comparison. */
@@ -102,10 +93,13 @@ static __always_inline void put_name(struct scratch *s, u32 i, u64 pointer)
 static __always_inline void open_event(struct scratch *s)
 {
 	struct file *file = s->ret >= 0 ? file_of(s->ret) : 0;
-	u32 opened = file ? opened_flags(file) : 0;
+	struct file_facts facts;
 	const u64 *arg = s->arg;
+	u32 opened;
 	u64 how[3] = {};
 
+	read_file(&facts, file);
+	opened = opened_flags(&facts);
 	text_none(s);
 	begin_call(s, EXTRA_FILE);
 	put_res(s);
@@ -114,12 +108,12 @@ static __always_inline void open_event(struct scratch *s)
 		put_name(s, 1, arg[0]);
 		put_u32(s, 2, wire_open_flags(arg[1]) | opened);
 		put_u32(s, 3, open_mode(arg[1], arg[2]));
-		put_dev_ino(s, 4, file);
+		put_dev_ino(s, 4, &facts);
 		break;
 	case EV_SYSCALL_CREAT_X:
 		put_name(s, 1, arg[0]);
 		put_u32(s, 2, arg[1] & 07777);
-		put_dev_ino(s, 3, file);
+		put_dev_ino(s, 3, &facts);
 		put_u16(s, 5, opened & PPM_FD_UPPER_LAYER ? PPM_FD_UPPER_LAYER_CREAT : opened & PPM_FD_LOWER_LAYER ? PPM_FD_LOWER_LAYER_CREAT : 0);
 		break;
 	case EV_SYSCALL_OPENAT_2_X:
@@ -127,7 +121,7 @@ static __always_inline void open_event(struct scratch *s)
 		put_name(s, 2, arg[1]);
 		put_u32(s, 3, wire_open_flags(arg[2]) | opened);
 		put_u32(s, 4, open_mode(arg[2], arg[3]));
-		put_dev_ino(s, 5, file);
+		put_dev_ino(s, 5, &facts);
 		break;
 	case EV_SYSCALL_OPENAT2_X:
 		/* struct open_how: flags, mode, resolve. */
@@ -137,7 +131,7 @@ static __always_inline void open_event(struct scratch *s)
 		put_u32(s, 3, wire_open_flags(how[0]) | opened);
 		put_u32(s, 4, open_mode(how[0], how[1]));
 		put_u32(s, 5, wire_resolve(how[2]));
-		put_dev_ino(s, 6, file);
+		put_dev_ino(s, 6, &facts);
 		break;
 	case EV_SYSCALL_OPEN_BY_HANDLE_AT_X:
 		/* The caller gives no name: the table's parameter is the kernel's. */
@@ -151,16 +145,16 @@ static __always_inline void open_event(struct scratch *s)
 	if (!file) {
 		FLAGS(s) |= WH_UNTRUSTED;
 	} else {
-		text_file(s, file);
+		text_file(s, &facts);
 		if (RAW_LENGTH(s) && s->rec[RAW_AT(s) & REC_MASK] == '/' && (FLAGS(s) & WH_RESOLVED) && name_differs(s))
 			FLAGS(s) |= WH_MISMATCH;
 	}
 	if (s->type == EV_SYSCALL_OPEN_BY_HANDLE_AT_X) {
 		put_path(s, 3);
-		put_dev_ino(s, 4, file);
+		put_dev_ino(s, 4, &facts);
 	}
 	put_flags(s, NPARAMS(s));
 	put_path(s, NPARAMS(s) + 1);
-	put_dev_ino(s, NPARAMS(s) + 2, file);
+	put_dev_ino(s, NPARAMS(s) + 2, &facts);
 	finish(s);
 }

@@ -50,8 +50,8 @@ static __always_inline void base_name(struct scratch *s, u32 slot, s32 dirfd, u6
 
 #define EXTRA_NAMES 5
 
-/* The extra parameters behind wh.flags: one path and nothing, dev and ino of `file`, or a second path. */
-static __always_inline void put_bases(struct scratch *s, u32 nparams, u32 extra, struct file *file)
+/* The extra parameters behind wh.flags: one path and nothing, dev and ino of a file, or a second path. */
+static __always_inline void put_bases(struct scratch *s, u32 nparams, u32 extra, struct file_facts *facts)
 {
 	for (u32 slot = 0; slot < 2; slot++) {
 		text_none(s);
@@ -61,7 +61,7 @@ static __always_inline void put_bases(struct scratch *s, u32 nparams, u32 extra,
 		if (slot == 0) {
 			set_len(s, nparams + 1, length);
 			if (extra == EXTRA_FILE) {
-				put_dev_ino(s, nparams + 2, file);
+				put_dev_ino(s, nparams + 2, facts);
 				break;
 			}
 			if (extra == EXTRA_PATH)
@@ -96,6 +96,7 @@ static __always_inline void paths_event(struct scratch *s)
 	const u64 *arg = s->arg;
 	u32 extra = extra_of(s->type), nparams;
 	struct file *file = 0;
+	struct file_facts facts;
 	s32 dirfd = AT_FDCWD;
 	u64 name = arg[0];
 
@@ -106,6 +107,7 @@ static __always_inline void paths_event(struct scratch *s)
 		file = file_of(arg[0]);
 		put_int(s, 1, arg[0]);
 	}
+	read_file(&facts, file);
 	switch (s->type) {
 	case EV_SYSCALL_RENAME_X:
 		put_user_str(s, 1, arg[0]);
@@ -287,6 +289,6 @@ static __always_inline void paths_event(struct scratch *s)
 	}
 	nparams = NPARAMS(s);
 	put_flags(s, nparams);
-	put_bases(s, nparams, extra, file);
+	put_bases(s, nparams, extra, &facts);
 	finish(s);
 }

@@ -7,7 +7,7 @@
 import { EventType } from '../event/index.ts';
 
 /** The probe's programs for families of system calls, in the order of `enum program` of probe/maps.h. */
-export const FAMILIES = ['numbers', 'open', 'paths', 'socket', 'data', 'process', 'exec', 'misc'] as const;
+export const FAMILIES = ['numbers', 'open', 'paths', 'socket', 'data', 'process', 'failed_exec', 'misc'] as const;
 export type Family = (typeof FAMILIES)[number];
 
 /** Names of the drop classes, in the order of the probe's counters. */
@@ -165,8 +165,8 @@ const ROWS: readonly Row[] = [
   ['SYSCALL_FORK_20_X', 'process', [57], [2], []],
   ['SYSCALL_VFORK_20_X', 'process', [58], [190], []],
   ['SYSCALL_CLONE3_X', 'process', [435], [435], [435]],
-  ['SYSCALL_EXECVE_19_X', 'exec', [59, 520], [11], [221]],
-  ['SYSCALL_EXECVEAT_X', 'exec', [322, 545], [358], [281]],
+  ['SYSCALL_EXECVE_19_X', 'failed_exec', [59, 520], [11], [221]],
+  ['SYSCALL_EXECVEAT_X', 'failed_exec', [322, 545], [358], [281]],
   ['SYSCALL_PRCTL_X', 'misc', [157], [172], [167]],
   ['SYSCALL_PTRACE_X', 'misc', [101, 521], [26], [117]],
   ['SYSCALL_MEMFD_CREATE_X', 'misc', [319], [356], [279]],

@@ -15,6 +15,7 @@ import {
   DROP_CLASSES,
   dropClass,
   FAMILIES,
+  type Family,
   LAST_NUMBER,
   NR_I386_SOCKETCALL,
   type Numbering,
@@ -98,8 +99,14 @@ const HIERARCHIES = ['cpuset', 'cpu', 'cpuacct', 'io', 'memory'] as const;
 /** Programs that some kernels do not take; without them the events that they give are missing, nothing else. */
 const OPTIONAL = ['wh_uring_submit_req', 'wh_uring_submit_sqe', 'wh_uring_complete'];
 
-/** How long the thread blocks for data before the event loop gets a turn, in milliseconds. */
+/**
+ * How long the thread blocks for data before the event loop gets a turn, in milliseconds: the kernel wakes nobody
+ * for an event, because that would cost the watched process more than the event. Longer when nothing happens.
+ */
 const POLL_MS = 5;
+const IDLE_POLL_MS = 20;
+/** Empty looks after which nothing is said to happen. */
+const IDLE_AFTER = 100;
 /** How much is read before others get a turn, in bytes. */
 const DRAIN_BYTES = 1 << 20;
 
@@ -149,6 +156,7 @@ class LiveSource implements SyscallSource {
   readonly #endWithScope: boolean;
   readonly #event = new Event();
   #events = 0;
+  #empty = 0;
   #ended = false;
   #open = true;
 
@@ -159,12 +167,13 @@ class LiveSource implements SyscallSource {
     this.#scope = options.scope.kind === 'tree' ? this.#map('scope') : null;
     const programs = this.#map('programs');
     FAMILIES.forEach((family, index) => {
-      programs.update(index, object.programs.get(`wh_${family === 'exec' ? 'exec_failed' : family}`)!.fd);
+      programs.update(index, object.programs.get(programOf(family))!.fd);
     });
     this.select(options.selected);
     this.#ring = openRing(this.#map('ring').fd, ringBytes, sys);
     this.#event.attach(this.#ring.bytes, this.#ring.view);
-    for (const program of object.programs.values()) if (program.type.tracepoint !== 'family') program.attach();
+    const called = new Set(FAMILIES.map(programOf));
+    for (const program of object.programs.values()) if (!called.has(program.name)) program.attach();
     if (options.scope.kind === 'tree') for (const pid of options.scope.pids) this.add(pid);
   }
 
@@ -213,6 +222,7 @@ class LiveSource implements SyscallSource {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
       const delivered = this.#drain(visit);
+      if (delivered > 0) this.#empty = 0;
       if (delivered > 0 || this.#ended || !this.#open) return delivered;
       if (this.#endWithScope && this.#scopeIsEmpty()) {
         // Whoever was in scope wrote its last event before it left: what is in the ring now is all.
@@ -222,7 +232,7 @@ class LiveSource implements SyscallSource {
       }
       const left = deadline - performance.now();
       if (left <= 0) return 0;
-      this.#ring.wait(Math.min(left, POLL_MS));
+      this.#ring.wait(Math.min(left, this.#empty++ < IDLE_AFTER ? POLL_MS : IDLE_POLL_MS));
       await new Promise(setImmediate);
     }
   }
@@ -303,6 +313,11 @@ class LiveSource implements SyscallSource {
     this.#ring.close();
     this.#object.close();
   }
+}
+
+/** The program of a family: called by the one attached to sys_exit, not attached itself. */
+function programOf(family: Family): string {
+  return `wh_${family}`;
 }
 
 /** `struct entry` of probe/maps.h: u16 type, u8 program, u8 class, u16 id, u16 nparams. */
