@@ -130,11 +130,12 @@ export function createCaptures(store: Store, directory: string, watched: readonl
       await look();
       return (
         await store.sql.all(
-          'SELECT * FROM captures WHERE from_time <= ? AND to_time >= ? AND (host = ? OR host = ?) ORDER BY to_time - from_time LIMIT 10',
+          'SELECT * FROM captures WHERE from_time <= ? AND to_time >= ? AND (host = ? OR host = ?) ORDER BY abs(from_time - ?) LIMIT 10',
           alert.time + NEAR,
           alert.time - NEAR,
           series.host,
           '',
+          alert.time,
         )
       ).map(rowOf);
     },
