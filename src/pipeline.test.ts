@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { loadConfig } from './config/index.ts';
+import { load as loadConfig } from './config/load.ts';
 import { buildEvent, Event, EventType } from './event/index.ts';
 import type { Message } from './outputs/index.ts';
 import { openPipeline } from './pipeline.ts';

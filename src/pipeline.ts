@@ -9,7 +9,9 @@ import { PRIORITIES, type Rule } from './rules/index.ts';
 import { extraFields } from './sensor/append-output.ts';
 import type { Pipeline, PipelineEnd, PipelineHost, PipelineSetup, PipelineSnapshot } from './sensor/contract.ts';
 import { createDropMonitor, type DropAction } from './sensor/drops.ts';
+import { createHeldAlerts } from './sensor/held-alerts.ts';
 import { formatInternalAlert, type InternalAlert, type InternalAlertForm } from './sensor/internal-alert.ts';
+import { metadataFor } from './sensor/metadata.ts';
 import type { OpenSource } from './sensor/open-source.ts';
 import { openRecorder, type Recorder } from './sensor/recorder.ts';
 import { openRecording } from './sensor/recording.ts';
@@ -46,6 +48,12 @@ export async function openPipeline(
   const syscalls = sources.find((source) => source.name === 'syscall');
   const recording =
     setup.record === null || syscalls === undefined ? null : openRecording(setup.record, syscalls.state);
+  const metadata = syscalls === undefined ? null : metadataFor(syscalls, setup.config);
+  const held = createHeldAlerts({
+    waitMs: setup.config.windhover.containers.alert_wait_ms,
+    awaits: (container) => metadata?.awaits(container) ?? false,
+    emit: addAlert,
+  });
   let pending: Message[] = [];
   let end: PipelineEnd | null = null;
   let stopping = false;
@@ -87,11 +95,11 @@ export async function openPipeline(
         counts.set(name, { rule: name, severity: PRIORITIES.indexOf(priority), count: 0, source: origin, tags });
       }
     }
+    const mayHold = source === syscalls && metadata !== null;
     const onMatch = (rule: Rule, event: Event): void => {
-      (counts.get(rule.name) as { count: number }).count++;
       recorder?.matched(rule, event);
-      const line = formatter.line(rule, event, source.state);
-      if (line !== null) pending.push({ line, severity: PRIORITIES.indexOf(rule.priority) });
+      if (mayHold && held.take(rule, event, source.state, formatter)) return;
+      addAlert(rule, formatter.line(rule, event, source.state));
     };
     const engine = createEngine(active, source.state, {
       matching: config.rule_matching.toLowerCase() === 'all' ? 'all' : 'first',
@@ -99,6 +107,11 @@ export async function openPipeline(
       onMatch,
     });
     return { engine, recorder };
+  }
+
+  function addAlert(rule: Rule, line: string | null): void {
+    (counts.get(rule.name) as { count: number }).count++;
+    if (line !== null) pending.push({ line, severity: PRIORITIES.indexOf(rule.priority) });
   }
 
   /** Judges one source to its end. */
@@ -141,9 +154,23 @@ export async function openPipeline(
           raise(timeoutAlert(limit, lastTime));
         }
       }
+      if (isSyscalls) pollMetadata();
       await flush();
     }
     source.source.close();
+    if (!isSyscalls) return;
+    while (held.size > 0) {
+      await new Promise((done) => setTimeout(done, POLL_MS));
+      pollMetadata();
+    }
+    metadata?.close();
+    await flush();
+  }
+
+  function pollMetadata(): void {
+    if (metadata === null) return;
+    metadata.poll();
+    held.release();
   }
 
   async function flush(): Promise<void> {

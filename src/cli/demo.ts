@@ -12,11 +12,23 @@ export async function main(args: string[]): Promise<number> {
   const command = newCommand('windhover demo', 'Watch a small, harmless workload of our own and see what it raises.', [
     ['windhover demo', 'seven things that intruders do, one a second'],
     ['windhover demo --pause 0', 'all at once'],
-  ]).option('--pause <seconds>', 'time between the steps', '1');
-  return runCommand(command, args, () => demo(command.opts<{ pause: string }>().pause));
+  ])
+    .option('--pause <seconds>', 'time between the steps', '1')
+    .option(
+      '-o, --option <key=value>',
+      'set a key of the configuration; may be given more than once',
+      (value: string, before: string[]) => [...before, value],
+      [],
+    );
+  return runCommand(command, args, () => demo(command.opts<DemoFlags>()));
 }
 
-async function demo(pause: string): Promise<number> {
+interface DemoFlags {
+  readonly pause: string;
+  readonly option: readonly string[];
+}
+
+async function demo({ pause, option }: DemoFlags): Promise<number> {
   say(styleText('bold', 'Windhover: a demonstration'));
   say(
     'A workload of our own starts now. It and its children are watched, and nothing else on this machine:\n' +
@@ -25,9 +37,15 @@ async function demo(pause: string): Promise<number> {
   const listener = await listen();
   try {
     const flags: FalcoFlags = {
-      option: ['engine.kind=modern_ebpf', 'append_output=[]', 'log_level=warning', 'syslog_output.enabled=false'],
+      option: [
+        'engine.kind=modern_ebpf',
+        'append_output=[]',
+        'log_level=warning',
+        'syslog_output.enabled=false',
+        ...option,
+      ],
     };
-    const input = runInput(flags, setUp(flags, true));
+    const input = runInput(flags, await setUp(flags, true));
     const workload = fileURLToPath(new URL('../../demo/workload.sh', import.meta.url));
     const port = String((listener.address() as { port: number }).port);
     await runSensor(

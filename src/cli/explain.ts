@@ -55,7 +55,7 @@ async function run(flags: ExplainFlags, [first = '', second]: readonly string[])
     wanted = { num: Number(flags.event) };
   }
   if (capture === undefined) throw new CommandError('Error: name the capture after the rule.', EXIT_USAGE);
-  const loaded = loadRuleSet(runInput(flags, setUp(flags, true)).setup);
+  const loaded = loadRuleSet(runInput(flags, await setUp(flags, true)).setup);
   const rule = loaded.rules.find((r) => r.name === name);
   if (rule === undefined) throw new CommandError(`Error: Rule "${name}" is not loaded`);
   const found = await explainEvent(capture, wanted, rule, (field) => loaded.catalogue.bind(field.name, field.argument));

@@ -30,7 +30,7 @@ async function act(flags: FalcoFlags): Promise<number> {
   if (flags.pageSize) return print(`Your system page size is: ${pageSize()}\n`);
   if (flags.configSchema) {
     const { configJsonSchema } = await import('../config/index.ts');
-    return print(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);
+    return print(`${JSON.stringify(await configJsonSchema(), null, 2)}\n`);
   }
   if (flags.ruleSchema) return import('./rule-schema.ts').then((m) => print(m.ruleSchemaText()));
   if (flags.ignoredEvents) return import('./ignored-events.ts').then((m) => print(m.ignoredEventsText()));
@@ -44,7 +44,7 @@ async function act(flags: FalcoFlags): Promise<number> {
 
 async function jsonOutput(flags: FalcoFlags): Promise<boolean> {
   const { setUp } = await import('./setup.ts');
-  return setUp(flags).config.json_output;
+  return (await setUp(flags)).config.json_output;
 }
 
 /** What `--format` (or the old `--markdown`) asks for. */

@@ -113,6 +113,9 @@ export async function main(args: string[]): Promise<number> {
       log: (message) => process.stderr.write(`hub: ${message}\n`),
     });
     const made = await hub.ensureAdmin(password);
+    // From `windhover up`, whose forwarder brings alerts with it.
+    const given = process.env.WINDHOVER_INGEST_TOKEN ?? '';
+    if (given !== '') await hub.acceptToken('windhover up', given);
     const { port: bound } = await hub.listen(host, port);
     const shown = host.includes(':') ? `[${host}]` : host;
     process.stderr.write(`The hub listens on http://${shown}:${bound}\n`);

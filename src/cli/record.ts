@@ -26,7 +26,7 @@ export async function main(args: string[]): Promise<number> {
 async function record(flags: RecordFlags, argv: readonly string[]): Promise<number> {
   if (flags.write === undefined) throw new CommandError('Error: name the capture to write with -w FILE.', EXIT_USAGE);
   const options = [...(flags.option ?? []), 'engine.kind=modern_ebpf', 'windhover.scope=everything'];
-  const loaded = setUp({ ...flags, option: options }, true);
+  const loaded = await setUp({ ...flags, option: options }, true);
   const setup = {
     config: loaded.config,
     rulesFiles: [],

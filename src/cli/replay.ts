@@ -25,7 +25,7 @@ export async function main(args: string[]): Promise<number> {
 
 async function replay(flags: ReplayFlags, capture: string): Promise<number> {
   const options = [...(flags.option ?? []), 'engine.kind=replay', `engine.replay.capture_file=${capture}`];
-  const input = runInput(flags, setUp({ ...flags, option: options }, true));
+  const input = runInput(flags, await setUp({ ...flags, option: options }, true));
   const start = performance.now();
   const { end, snapshot } = await runSensor(input, {
     reread: null,

@@ -18,9 +18,9 @@ interface RulesFlags extends FalcoFlags {
 
 const ACTIONS: Readonly<Record<string, Action>> = {
   check,
-  list: async (flags, paths) => list(flags, paths),
+  list,
   describe: async (flags, paths) => {
-    const { config } = setUp({ ...flags, option: withJson(flags) }, true);
+    const { config } = await setUp({ ...flags, option: withJson(flags) }, true);
     const described = flags.rule === undefined ? flags : { ...flags, describeRule: flags.rule };
     return describe(expand(paths), described, config, catalogueFor(config));
   },
@@ -67,7 +67,7 @@ function expand(paths: readonly string[]): readonly string[] {
 
 /** All problems of all files; exit 1 when there is an error. */
 async function check(flags: RulesFlags, paths: readonly string[]): Promise<number> {
-  const { config } = setUp({ ...flags, option: withJson(flags) }, true);
+  const { config } = await setUp({ ...flags, option: withJson(flags) }, true);
   const { files } = loadFiles(readRulesFiles(expand(paths)), config, catalogueFor(config), '');
   // Each file's result repeats the warnings of the files before it.
   const seen = new Set<string>();
@@ -89,8 +89,8 @@ async function check(flags: RulesFlags, paths: readonly string[]): Promise<numbe
   return errors === 0 ? 0 : 1;
 }
 
-function list(flags: RulesFlags, paths: readonly string[]): number {
-  const { config } = setUp({ ...flags, option: withJson(flags) }, true);
+async function list(flags: RulesFlags, paths: readonly string[]): Promise<number> {
+  const { config } = await setUp({ ...flags, option: withJson(flags) }, true);
   const { ruleSet, files } = loadFiles(readRulesFiles(expand(paths)), config, catalogueFor(config), '');
   if (ruleSet === null) {
     const invalid = files.find((file) => !file.successful);

@@ -1,6 +1,6 @@
 import type { Channel } from '../outputs/index.ts';
 import { stdoutWriter } from '../outputs/stdout.ts';
-import { PRIORITIES, parsePriority } from '../rules/index.ts';
+import { PRIORITIES } from '../rules/ruleset.ts';
 import { CommandError, EXIT_USAGE, newCommand, runCommand } from './command.ts';
 import { githubChannel, sarifChannel } from './findings.ts';
 import { addFlags, type FalcoFlags } from './flags.ts';
@@ -39,11 +39,20 @@ export async function main(args: string[]): Promise<number> {
   return runCommand(command, args, () => run(command.opts<RunFlags>(), command.args));
 }
 
+/** Position in {@link PRIORITIES}; null for what is no priority. */
+function severityOf(name: string): number | null {
+  const wanted = name.toLowerCase();
+  const severity = PRIORITIES.findIndex(
+    (priority) => priority.toLowerCase() === (wanted === 'info' ? 'informational' : wanted),
+  );
+  return severity < 0 ? null : severity;
+}
+
 async function run(flags: RunFlags, argv: readonly string[]): Promise<number> {
   if (!FORMATS.includes(flags.format)) {
     throw new CommandError(`Error: Unknown format '${flags.format}'\n  Use ${FORMATS.join(', ')}.`, EXIT_USAGE);
   }
-  const limit = flags.failOn === undefined ? null : parsePriority(flags.failOn);
+  const limit = flags.failOn === undefined ? null : severityOf(flags.failOn);
   if (flags.failOn !== undefined && limit === null) {
     throw new CommandError(`Error: Unknown priority '${flags.failOn}'\n  Use ${PRIORITIES.join(', ')}.`, EXIT_USAGE);
   }
@@ -54,7 +63,7 @@ async function run(flags: RunFlags, argv: readonly string[]): Promise<number> {
     ...(flags.format === 'text' ? [] : ['json_output=true']),
     ...(machine ? ['stdout_output.enabled=false'] : []),
   ];
-  const input = runInput(flags, setUp({ ...flags, option: options }, true));
+  const input = runInput(flags, await setUp({ ...flags, option: options }, true));
   const channels: Channel[] = [];
   if (flags.format === 'sarif') channels.push(sarifChannel(stdoutWriter()));
   if (flags.format === 'github') channels.push(githubChannel(stdoutWriter()));
@@ -69,6 +78,6 @@ async function run(flags: RunFlags, argv: readonly string[]): Promise<number> {
       statistics: 'stderr',
     },
   );
-  if (limit !== null && worst !== null && worst <= PRIORITIES.indexOf(limit)) return EXIT_ALERTS;
+  if (limit !== null && worst !== null && worst <= limit) return EXIT_ALERTS;
   return snapshot.commandStatus ?? 0;
 }

@@ -19,7 +19,7 @@ export interface RunInput {
 
 export interface RunOptions {
   /** Reads configuration and rules anew for a reload; null when there is none. */
-  readonly reread: (() => RunInput) | null;
+  readonly reread: (() => Promise<RunInput>) | null;
   readonly verbose: boolean;
   /** Wall-clock seconds after which to stop; 0 for no limit. */
   readonly stopAfterSeconds: number;
@@ -83,7 +83,7 @@ export async function runSensor(first: RunInput, options: RunOptions): Promise<R
     reloading = reloading.then(async () => {
       log.info(`${reason}, restarting...`);
       try {
-        const next = reread();
+        const next = await reread();
         await pipeline.reload(next.setup);
         const before = outputs;
         outputs = await openOutputs(next.loaded.config, options.channels);

@@ -1,6 +1,7 @@
 /** The part of the sensor command that needs the configuration, in Falco's order of actions. */
 import { hostname, release, version } from 'node:os';
-import type { LoadedConfig } from '../config/index.ts';
+import { type Config, type LoadedConfig, loadedPlugins } from '../config/index.ts';
+import type { BoundCatalogue } from '../fields/index.ts';
 import { log } from '../log.ts';
 import type { PipelineSetup } from '../sensor/contract.ts';
 import { FALCO_VERSION, VERSION } from '../version.ts';
@@ -11,20 +12,18 @@ import type { RunInput } from './runtime.ts';
 import { configErrorText, rulesToLoad, setUp } from './setup.ts';
 
 export async function sensor(flags: FalcoFlags): Promise<number> {
-  const loaded = setUp(flags);
+  const loaded = await setUp(flags);
   const { config } = loaded;
-  const { catalogueFor } = await import('../sensor/rule-set.ts');
-  const catalogue = orRefuse(() => catalogueFor(config));
-
+  orRefuse(() => loadedPlugins(config));
   if (flags.listPlugins || flags.pluginInfo !== undefined) {
     const { listPluginsText, pluginInfoText } = await import('./plugins.ts');
-    const { loadedPlugins } = await import('../config/index.ts');
     return print(
       flags.pluginInfo === undefined ? listPluginsText(loadedPlugins(config)) : pluginInfoText(flags.pluginInfo),
     );
   }
   if (flags.list !== undefined) {
     const { listFields } = await import('./list-fields.ts');
+    const catalogue = await catalogueOf(config);
     const source = flags.list === true ? null : flags.list;
     if (source !== null && !catalogue.sources.includes(source)) {
       throw new CommandError(`Error: Value for --list must be a valid source type: ${catalogue.sources.join(', ')}`);
@@ -33,17 +32,24 @@ export async function sensor(flags: FalcoFlags): Promise<number> {
     return print(listFields(catalogue.fields, source, catalogue.sources, format, flags.namesOnly === true));
   }
   if (flags.validate !== undefined) {
-    return import('./validate.ts').then((m) => m.validate(flags.validate ?? [], flags, config, catalogue));
+    const { validate } = await import('./validate.ts');
+    return validate(flags.validate, flags, config, await catalogueOf(config));
   }
   if (flags.listRules || flags.describeRule !== undefined) {
     const { files } = rulesToLoad(flags, loaded);
-    return import('./validate.ts').then((m) => m.describe(files, flags, config, catalogue));
+    const { describe } = await import('./validate.ts');
+    return describe(files, flags, config, await catalogueOf(config));
   }
   if (flags.support) {
     const { files } = rulesToLoad(flags, loaded);
     return import('./support.ts').then((m) => print(m.supportText(loaded, files)));
   }
   return watch(flags, loaded);
+}
+
+/** Loaded only where it is asked for: a running sensor needs it on its judging thread, not here. */
+async function catalogueOf(config: Config): Promise<BoundCatalogue> {
+  return (await import('../sensor/rule-set.ts')).catalogueFor(config);
 }
 
 async function watch(flags: FalcoFlags, loaded: LoadedConfig): Promise<number> {
@@ -63,7 +69,7 @@ async function watch(flags: FalcoFlags, loaded: LoadedConfig): Promise<number> {
   }
   const { runSensor } = await import('./runtime.ts');
   const { end } = await runSensor(input, {
-    reread: () => runInput(flags, setUp(flags)),
+    reread: async () => runInput(flags, await setUp(flags)),
     verbose: flags.verbose === true,
     stopAfterSeconds: config.engine.kind === 'replay' ? 0 : seconds(flags.duration),
     pidfile: flags.pidfile ?? null,

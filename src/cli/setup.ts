@@ -11,8 +11,8 @@ import { configureLog, log } from '../log.ts';
 import { CommandError } from './command.ts';
 import type { FalcoFlags } from './flags.ts';
 
-/** Loads the configuration that the flags name and sets up logging by it; throws {@link CommandError}. */
-export function setUp(flags: FalcoFlags, embedded = false): LoadedConfig {
+/** Loads the configuration that the flags name and sets up logging by it; rejects with a {@link CommandError}. */
+export async function setUp(flags: FalcoFlags, embedded = false): Promise<LoadedConfig> {
   const options = [
     ...(flags.option ?? []),
     ...(flags.scope === undefined ? [] : [`windhover.scope=${flags.scope}`]),
@@ -22,7 +22,7 @@ export function setUp(flags: FalcoFlags, embedded = false): LoadedConfig {
   const request: ConfigRequest = { file: flags.config, options, embedded };
   let loaded: LoadedConfig;
   try {
-    loaded = loadConfig(request);
+    loaded = await loadConfig(request);
   } catch (error) {
     if (error instanceof ConfigError) throw new CommandError(`Error: ${configErrorText(error)}`);
     throw error;

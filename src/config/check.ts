@@ -1,8 +1,8 @@
 /** What must hold beyond the types of single keys; the messages begin with Falco's words, which programs look for. */
 import { isIP } from 'node:net';
 import { LOG_LEVELS } from '../log.ts';
-import { ConfigError, type Position } from './document.ts';
 import { parseDuration } from './duration.ts';
+import { ConfigError, type Position } from './error.ts';
 import type { Config } from './schema.ts';
 
 const PRIORITY_NAMES = [

@@ -5,15 +5,9 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expandEnvironment } from './environment.ts';
-import {
-  ConfigError,
-  configJsonSchema,
-  enabledRules,
-  loadConfig,
-  loadedPlugins,
-  parseDuration,
-  rulesFiles,
-} from './index.ts';
+import { ConfigError, enabledRules, loadedPlugins, parseDuration, rulesFiles } from './index.ts';
+import { jsonSchema } from './json-schema.ts';
+import { load as loadConfig } from './load.ts';
 import { applyOption, parseOption, type Raw } from './option.ts';
 
 let directory: string;
@@ -327,7 +321,7 @@ test.each([
 });
 
 test('the JSON schema names every key and allows no other', () => {
-  const schema = configJsonSchema() as { properties: Record<string, unknown>; additionalProperties: boolean };
+  const schema = jsonSchema() as { properties: Record<string, unknown>; additionalProperties: boolean };
   expect(schema.additionalProperties).toBe(false);
   expect(Object.keys(schema.properties)).toContain('outputs_queue');
   expect(schema.properties.webserver).toMatchObject({

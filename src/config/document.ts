@@ -18,15 +18,8 @@ import {
   YAMLSeq,
 } from 'yaml';
 import { expandEnvironment } from './environment.ts';
+import { ConfigError, type Position } from './error.ts';
 import { applyOption, type Option, type Raw } from './option.ts';
-
-export interface Position {
-  /** The file, or the `-o` argument that set the value. */
-  readonly file: string;
-  /** From 1; 0 where the position is not in a file. */
-  readonly line: number;
-  readonly column: number;
-}
 
 export interface ConfigFile {
   readonly path: string;
@@ -41,18 +34,6 @@ export interface ConfigDocument {
   readonly directories: readonly string[];
   /** Where the value at `path` (or the nearest one around it) stands; null when nothing was written there. */
   locate(path: readonly PropertyKey[]): Position | null;
-}
-
-/** A problem that makes the configuration unusable. */
-export class ConfigError extends Error {
-  override name = 'ConfigError';
-  readonly position: Position | null;
-  readonly remedy: string | null;
-  constructor(message: string, position: Position | null = null, remedy: string | null = null) {
-    super(message);
-    this.position = position;
-    this.remedy = remedy;
-  }
 }
 
 interface Source {

@@ -1,15 +1,11 @@
 /** The configuration: falco.yaml, what it includes, and `-o` options, checked, with every default filled in. */
-import { existsSync, readFileSync } from 'node:fs';
-import { nearest } from '../diagnostic.ts';
-import { checkConfig } from './check.ts';
-import { coerce } from './coerce.ts';
-import { type ConfigDocument, ConfigError, type ConfigFile, type Position, readDocument } from './document.ts';
-import { type Option, parseOption } from './option.ts';
-import { type Config, configSchema, keyDocs } from './schema.ts';
+import type { ConfigDocument, ConfigFile } from './document.ts';
+import type { Position } from './error.ts';
+import type { Config } from './schema.ts';
 
-export { ConfigError, type ConfigFile, type Position } from './document.ts';
+export type { ConfigFile } from './document.ts';
 export { parseDuration } from './duration.ts';
-export { configJsonSchema } from './json-schema.ts';
+export { ConfigError, type Position } from './error.ts';
 export { BUILT_IN_PLUGINS, type LoadedPlugin, loadedPlugins, type PluginInfo } from './plugins.ts';
 export { type RulesFiles, rulesFiles } from './rules-files.ts';
 export type { Config } from './schema.ts';
@@ -46,83 +42,14 @@ export interface LoadedConfig {
   readonly locate: ConfigDocument['locate'];
 }
 
-/** Used when there is no configuration file. */
-const EMBEDDED = `
-rules_files: []
-engine: {kind: modern_ebpf}
-stdout_output: {enabled: true}
-log_stderr: true
-log_syslog: false
-`;
-
-/** Reads and checks the configuration; throws {@link ConfigError}. */
-export function loadConfig(request: ConfigRequest = {}): LoadedConfig {
-  const options = (request.options ?? []).map((text): Option => {
-    try {
-      return parseOption(text);
-    } catch (error) {
-      throw new ConfigError((error as Error).message);
-    }
-  });
-  const path = request.file ?? (!request.embedded && existsSync(DEFAULT_CONFIG_FILE) ? DEFAULT_CONFIG_FILE : null);
-  const main = path === null ? { path: '(embedded default)', text: EMBEDDED } : readMain(path);
-  const document = readDocument(main, options, request.environment ?? process.env);
-  return { ...interpret(document, main.path), embedded: path === null };
+/** Reads and checks the configuration; rejects with a {@link ConfigError}. */
+export async function loadConfig(request: ConfigRequest = {}): Promise<LoadedConfig> {
+  const { load } = await import('./load.ts');
+  return load(request);
 }
 
-function readMain(path: string): ConfigFile {
-  try {
-    return { path, text: readFileSync(path, 'utf8') };
-  } catch (error) {
-    throw new ConfigError(
-      `Could not read the configuration file ${path}: ${(error as NodeJS.ErrnoException).code ?? error}`,
-      null,
-      'Name an existing file with -c.',
-    );
-  }
-}
-
-function interpret(document: ConfigDocument, file: string): Omit<LoadedConfig, 'embedded'> {
-  const warnings: ConfigWarning[] = [];
-  const warn = (path: readonly PropertyKey[], message: string): void => {
-    warnings.push({ message, position: document.locate(path) });
-  };
-  const values = coerce(configSchema, document.root, [], {
-    unknownKey(path, known) {
-      const near = nearest(String(path.at(-1)), known);
-      const hint = near === null ? '' : ` Did you mean '${near}'?`;
-      warn(path, `Unknown configuration key '${keyText(path)}'. The key will be ignored.${hint}`);
-    },
-    wrongType(path, value, expected) {
-      warn(path, `Configuration key '${keyText(path)}' must be ${expected}, not '${value}'. Its default is used.`);
-    },
-  });
-  for (const key of Object.keys(configSchema.shape) as (keyof Config)[]) {
-    const doc = keyDocs.get(configSchema.shape[key]);
-    if (doc?.compat === 'removed' && key in document.root) {
-      warn([key], `Configuration key '${key}' has no effect. ${doc.note}`);
-    }
-  }
-  const parsed = configSchema.safeParse(values);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    const at = issue?.path ?? [];
-    throw new ConfigError(`Configuration key '${keyText(at)}': ${issue?.message}`, document.locate(at));
-  }
-  checkConfig(parsed.data, (key) => key in document.root, document.locate, file);
-  const doubtful = new Set(warnings.flatMap((w) => (w.position === null ? [] : [w.position.file])));
-  return {
-    config: parsed.data,
-    files: document.files,
-    directories: document.directories,
-    warnings,
-    doubtful,
-    locate: document.locate,
-  };
-}
-
-function keyText(path: readonly PropertyKey[]): string {
-  return path
-    .map((step, i) => (typeof step === 'number' ? `[${step}]` : `${i === 0 ? '' : '.'}${String(step)}`))
-    .join('');
+/** The JSON schema of the configuration (`--config-schema`). */
+export async function configJsonSchema(): Promise<unknown> {
+  const { jsonSchema } = await import('./json-schema.ts');
+  return jsonSchema();
 }

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { configSchema, keyDocs } from './schema.ts';
 
-/** The JSON schema of the configuration (`--config-schema`). */
-export function configJsonSchema(): unknown {
+/** The JSON schema of the configuration. */
+export function jsonSchema(): unknown {
   return z.toJSONSchema(configSchema, {
     io: 'input',
     target: 'draft-7',

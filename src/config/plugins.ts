@@ -1,5 +1,5 @@
 /** The plugins that are built in, by the names, versions and parameters of the plugins whose place they take. */
-import { ConfigError } from './document.ts';
+import { ConfigError } from './error.ts';
 import type { Config } from './schema.ts';
 
 export interface PluginInfo {

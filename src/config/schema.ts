@@ -288,7 +288,16 @@ export const configSchema = z.object({
     hub: key(z.record(z.string(), z.unknown()).default({}), 'The hub.', 'own'),
     forward: key(z.record(z.string(), z.unknown()).default({}), 'The forwarder.', 'own'),
     respond: key(z.record(z.string(), z.unknown()).default({}), 'The responder.', 'own'),
-    containers: key(z.record(z.string(), z.unknown()).default({}), 'Container engines.', 'own'),
+    containers: section({
+      enabled: key(flag(true), 'Ask container engines about containers.', 'own'),
+      alert_wait_ms: key(integer(1000), 'Longest wait of an alert for the metadata of its container.', 'own'),
+      label_max_len: key(integer(100), 'Longer values of labels are left out.', 'own'),
+      engines: key(
+        z.record(z.string(), z.unknown()).default({}),
+        '`docker`, `podman`, `cri`, `containerd`, each with `enabled` and `sockets`.',
+        'own',
+      ),
+    }),
     kubernetes: key(z.record(z.string(), z.unknown()).default({}), 'Kubernetes metadata.', 'own'),
   }),
 });

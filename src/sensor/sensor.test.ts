@@ -2,7 +2,7 @@ import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { loadConfig } from '../config/index.ts';
+import { load as loadConfig } from '../config/load.ts';
 import { fieldCatalogue } from '../fields/index.ts';
 import { appendOutput, extraFields } from './append-output.ts';
 import { createDropMonitor, type DropAction, type DropReport } from './drops.ts';

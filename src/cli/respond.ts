@@ -1,0 +1,204 @@
+import { readFileSync, unwatchFile, watchFile } from 'node:fs';
+import { createKubeClient, loadKubeConfig } from '../kube/index.ts';
+import { log } from '../log.ts';
+import {
+  ABSENT,
+  ACTIONS,
+  type Cluster,
+  checkRules,
+  createCluster,
+  loadResponseConfig,
+  loadRules,
+  notifierProblems,
+  type ResponseConfig,
+  type ResponseRule,
+  type RulesProblem,
+  rulesFromFalco,
+  startResponder,
+} from '../response/index.ts';
+import { serveResponder } from '../server/respond.ts';
+import { CommandError, newCommand, runCommand } from './command.ts';
+
+interface CommandOptions {
+  readonly config?: string;
+  readonly rules?: string[];
+  readonly url: string;
+  readonly token?: string;
+  readonly id?: string;
+}
+
+/** How long actions under way may go on after SIGTERM; what is left is resumed. */
+const SHUTDOWN = 10_000;
+
+/** `windhover respond`: acts upon alerts. */
+export async function main(args: string[]): Promise<number> {
+  const command = newCommand(
+    'windhover respond',
+    "Acts upon alerts: in Kubernetes, on the host, elsewhere. Takes Falco Talon's configuration and rules.",
+    [
+      ['windhover respond -c config.yaml -r rules.yaml', 'listen on 127.0.0.1:2803'],
+      ['windhover respond check -c config.yaml', 'read configuration and rules'],
+      ['windhover respond actions', 'list the kinds of action'],
+      ['windhover respond log', 'what was done'],
+      ['windhover respond undo --id RUN/0', 'take it back'],
+      ['windhover respond approve --id RUN/0', 'let it go on'],
+    ],
+  )
+    .argument('[action]', 'check, actions, log, undo or approve; without: respond')
+    .option('-c, --config <file>', 'the configuration')
+    .option('-r, --rules <file...>', 'rules files, besides those of the configuration')
+    .option('--url <url>', 'log, undo, approve: the running responder', 'http://127.0.0.1:2803')
+    .option('--token <token>', 'log, undo, approve: its token')
+    .option('--id <id>', 'undo, approve: the action');
+  return runCommand(command, args, async () => {
+    const options = command.opts<CommandOptions>();
+    switch (command.args[0]) {
+      case undefined:
+      case 'server':
+        return respond(options);
+      case 'check':
+        return check(options);
+      case 'actions':
+        return listActions();
+      case 'log':
+        return ask(options, 'GET', '/log');
+      case 'undo':
+      case 'approve':
+        if (options.id === undefined) throw new CommandError(`${command.args[0]}: give --id RUN/NUMBER`, 2);
+        return ask(options, 'POST', `/${command.args[0]}?id=${encodeURIComponent(options.id)}`);
+      default:
+        throw new CommandError(`there is no action ${command.args[0]}`, 2);
+    }
+  });
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new CommandError(`cannot read ${file}: ${(error as Error).message}`);
+  }
+}
+
+function readConfig(options: CommandOptions): ResponseConfig {
+  try {
+    return loadResponseConfig(
+      options.config === undefined ? '' : readText(options.config),
+      options.config ?? 'configuration',
+      process.env,
+    );
+  } catch (error) {
+    throw error instanceof CommandError ? error : new CommandError((error as Error).message);
+  }
+}
+
+/** Talon's rules, then those that Falco's rules bring along. */
+function readRules(
+  config: ResponseConfig,
+  options: CommandOptions,
+): { rules: ResponseRule[]; problems: RulesProblem[] } {
+  const files = (names: readonly string[]) => names.map((name) => ({ name, text: readText(name) }));
+  const talon = loadRules(files([...config.rules_files, ...(options.rules ?? [])]));
+  const falco = rulesFromFalco(files(config.falco_rules_files), config.actions);
+  const rules = [...talon.rules, ...falco.rules];
+  const problems = [...talon.problems, ...falco.problems, ...checkRules(rules)];
+  const known = new Set([...Object.keys(config.notifiers), 'k8sevents']);
+  for (const { name, notifiers } of rules) {
+    for (const notifier of notifiers)
+      if (!known.has(notifier)) problems.push({ place: `rule "${name}"`, message: `there is no notifier ${notifier}` });
+  }
+  for (const message of notifierProblems(config.notifiers))
+    problems.push({ place: options.config ?? 'configuration', message });
+  return { rules, problems };
+}
+
+const written = (problems: readonly RulesProblem[]) =>
+  problems.map(({ place, message }) => `${place}: ${message}`).join('\n');
+
+async function respond(options: CommandOptions): Promise<number> {
+  const config = readConfig(options);
+  const { rules, problems } = readRules(config, options);
+  if (problems.length > 0) throw new CommandError(written(problems));
+  let cluster: Cluster | null = null;
+  const responder = await startResponder({
+    config,
+    rules,
+    logger: log,
+    // Rules about the host alone need no cluster.
+    cluster: () => (cluster ??= createCluster(createKubeClient(loadKubeConfig(config.kubeconfig || null)))),
+  }).catch((error: Error) => {
+    throw new CommandError(`cannot start: ${error.message}`);
+  });
+  const { collectDefaultMetrics, Registry } = await import('prom-client');
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const server = await serveResponder(config, responder, () => registry.metrics()).catch(async (error: Error) => {
+    await responder.stop(0);
+    throw new CommandError(`cannot listen: ${error.message}`);
+  });
+  log.info(
+    `Listening on ${config.listen_address}:${server.port}; ${rules.length} rules${config.guards.dry_run ? '; dry run' : ''}`,
+  );
+
+  function reload(): void {
+    try {
+      const next = readRules(config, options);
+      if (next.problems.length > 0) throw new Error(written(next.problems));
+      responder.setRules(next.rules);
+      log.info(`Reloaded ${next.rules.length} rules`);
+    } catch (error) {
+      log.error(`The rules were not reloaded: ${(error as Error).message}`);
+    }
+  }
+  const watched = config.watch_rules
+    ? [...config.rules_files, ...(options.rules ?? []), ...config.falco_rules_files]
+    : [];
+  // By polling: a mounted ConfigMap is changed by swapping a symbolic link, of which a watch on the file hears nothing.
+  for (const file of watched) watchFile(file, { interval: 2000 }, reload);
+  process.on('SIGHUP', reload);
+  await new Promise<void>((resolve) => {
+    process.once('SIGTERM', resolve);
+    process.once('SIGINT', resolve);
+  });
+  for (const file of watched) unwatchFile(file);
+  await server.close();
+  await responder.stop(SHUTDOWN);
+  return 0;
+}
+
+async function check(options: CommandOptions): Promise<number> {
+  const { rules, problems } = readRules(readConfig(options), options);
+  for (const { name, actions } of rules)
+    process.stdout.write(
+      `${name}: ${actions.map(({ name: action, actionner }) => `${action} (${actionner})`).join(', ') || 'no action'}\n`,
+    );
+  if (problems.length > 0) process.stderr.write(`${written(problems)}\n`);
+  return problems.length > 0 ? 1 : 0;
+}
+
+async function listActions(): Promise<number> {
+  for (const { name, doc, continues, undo } of ACTIONS.values()) {
+    process.stdout.write(
+      `${name.padEnd(26)} ${doc}${continues ? '' : ' Ends the rule.'}${undo === undefined ? '' : ' Can be undone.'}\n`,
+    );
+  }
+  for (const [name, instead] of ABSENT) process.stdout.write(`${name.padEnd(26)} Not here: ${instead}.\n`);
+  return 0;
+}
+
+async function ask({ url, token }: CommandOptions, method: string, path: string): Promise<number> {
+  let response: Response;
+  try {
+    response = await fetch(new URL(path, url), {
+      method,
+      headers: token === undefined ? {} : { Authorization: `Bearer ${token}` },
+    });
+  } catch (error) {
+    throw new CommandError(
+      `no responder at ${url}: ${((error as Error).cause as Error | undefined)?.message ?? (error as Error).message}`,
+    );
+  }
+  const body = await response.text();
+  (response.ok ? process.stdout : process.stderr).write(body);
+  return response.ok ? 0 : 1;
+}
