@@ -8,6 +8,7 @@ import {
   allParamsText,
   clockText,
   integerParam,
+  kernelBaseOf,
   NOT_AVAILABLE,
   numberText,
   paramText,
@@ -305,6 +306,11 @@ function bindAbspath(argument: string | null): Extractor {
     );
     if (path === null) return null;
     if (path.charCodeAt(0) === 47) return joinPath('/', path);
+    const kernel = kernelBaseOf(
+      event,
+      params.findIndex((param) => param.name === pair[1]),
+    );
+    if (kernel !== null) return joinPath(kernel, path);
     let base = currentDirectory(thread);
     if (pair[0] !== '') {
       const dirfd = integerParam(

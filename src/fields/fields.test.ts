@@ -488,6 +488,55 @@ describe('audit events', () => {
   });
 });
 
+describe('what our own probe adds', () => {
+  const probe = () => {
+    const { state, exec } = session();
+    exec();
+    const read = (code: string, params: Record<string, ParamValue>, extra: ParamValue[], ...names: string[]) => {
+      const event = viewEvent(buildEvent(EventType[code] as number, { tid: 1, params, extra }));
+      state.apply(event);
+      return names.map((name) => bind(name, null)(event, state));
+    };
+    return read;
+  };
+
+  test('names that lead elsewhere than they say', () => {
+    const read = probe();
+    const open = (name: string, real: string, flags: number) =>
+      read(
+        'SYSCALL_OPENAT_2_X',
+        { fd: 3, dirfd: -100, name, flags: 1 },
+        [flags, real],
+        'wh.fd.path_mismatch',
+        'fd.nameraw',
+        'fd.name',
+      );
+    expect(open('/etc/passwd', '/etc/passwd', 1)).toEqual([false, '/etc/passwd', '/etc/passwd']);
+    expect(open('/tmp/link', '/etc/shadow', 1 | 64)).toEqual([true, '/tmp/link', '/etc/shadow']);
+    expect(open('/etc/../etc/passwd', '/etc/passwd', 1 | 64)).toEqual([false, '/etc/../etc/passwd', '/etc/passwd']);
+    expect(open('../etc/shadow', '/etc/shadow', 1)).toEqual([false, '../etc/shadow', '/etc/shadow']);
+    expect(open('link', '/etc/shadow', 1)).toEqual([true, 'link', '/etc/shadow']);
+    expect(read('SYSCALL_OPENAT_2_X', { fd: 3, dirfd: -100, name: '/x' }, [], 'wh.fd.path_mismatch')).toEqual([null]);
+  });
+
+  test('flags, and the directories of relative names', () => {
+    const read = probe();
+    expect(
+      read(
+        'SYSCALL_RENAMEAT2_X',
+        { res: 0, olddirfd: 5, oldpath: 'a', newdirfd: -100, newpath: '../b' },
+        [128 | 32, '/srv', null, null, '/tmp/d'],
+        'fs.path.source',
+        'fs.path.target',
+        'wh.evt.io_uring',
+        'wh.evt.untrusted',
+        'wh.evt.compat',
+      ),
+    ).toEqual(['/srv/a', '/tmp/b', true, true, false]);
+    expect(read('SYSCALL_KILL_X', { res: 0 }, [], 'wh.evt.io_uring')).toEqual([null]);
+  });
+});
+
 describe('the catalogue', () => {
   test('every field has a name of its own, a sentence, and reads without its argument being parsed again', () => {
     const names = new Set(FIELDS.map((field) => field.name));

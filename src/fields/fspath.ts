@@ -2,7 +2,7 @@ import { EVENTS, type Event } from '../event/index.ts';
 import { currentDirectory, directoryOf, joinPath, type State, UNKNOWN_DIRECTORY } from '../state/index.ts';
 import { result } from './evt.ts';
 import { type Extractor, type Field, rowMaker } from './field.ts';
-import { integerParam, textParam } from './params.ts';
+import { integerParam, kernelBaseOf, textParam } from './params.ts';
 
 const row = rowMaker('fspath', { sources: ['syscall'] });
 
@@ -112,7 +112,9 @@ function resolved(table: Table): Extractor {
     // An open knows its path already, by the kernel's word where that is there.
     if (state.path !== null) return state.path.name;
     const path = textParam(event, place.path);
-    return path === null ? null : joinPath(baseOf(event, place, state), path);
+    if (path === null) return null;
+    const base = place.dirfd === UNKNOWN_BASE ? null : kernelBaseOf(event, place.path);
+    return joinPath(base ?? baseOf(event, place, state), path);
   };
 }
 

@@ -10,6 +10,7 @@ import { K8SAUDIT_FIELDS } from './k8saudit.ts';
 import { K8SMETA_FIELDS } from './k8smeta.ts';
 import { PROCESS_FIELDS } from './process.ts';
 import { GROUP_FIELDS, USER_FIELDS } from './user.ts';
+import { WINDHOVER_FIELDS } from './windhover.ts';
 
 export type { BoundCatalogue, CatalogueOptions } from './catalogue.ts';
 export { dnsNames, watchNames } from './dns.ts';
@@ -32,6 +33,7 @@ export const FIELDS: readonly Field[] = [
   ...K8SMETA_FIELDS,
   ...K8SAUDIT_FIELDS,
   ...JSON_FIELDS,
+  ...WINDHOVER_FIELDS,
 ];
 
 /** The catalogue for the rule language, with the fields that the configuration adds. */

@@ -11,6 +11,7 @@ import {
   formatEndpoint,
   formatTuple,
   joinPath,
+  kernelBase,
   L4,
   type State,
   UNKNOWN_DIRECTORY,
@@ -130,6 +131,14 @@ export interface ParamText {
 
 const PLAIN = (text: string): ParamText => ({ text, resolved: '' });
 
+/** What our probe says of the directory that the relative path in parameter `i` starts from. */
+export function kernelBaseOf(event: Event, i: number): string | null {
+  const params = event.info.params;
+  let slot = 0;
+  for (let j = 0; j < i; j++) if (params[j]?.type === 'FSPATH' || params[j]?.type === 'FSRELPATH') slot++;
+  return slot > 1 ? null : kernelBase(event, slot as 0 | 1);
+}
+
 /** The directory fd that a relative path of the event belongs to, by convention the fd parameter before it. */
 function baseOfRelative(event: Event, i: number, state: State): string | null {
   const thread = state.thread;
@@ -149,7 +158,9 @@ function pathText(event: Event, i: number, type: ParamType, state: State): Param
   const path = textParam(event, i);
   if (known(path) === null || path === null) return PLAIN(NOT_AVAILABLE);
   if (path.charCodeAt(0) === 47 || path === NOT_AVAILABLE || state.thread === null) return PLAIN(path);
-  const base = type === 'FSRELPATH' ? baseOfRelative(event, i, state) : (currentDirectory(state.thread)?.name ?? null);
+  const base =
+    kernelBaseOf(event, i) ??
+    (type === 'FSRELPATH' ? baseOfRelative(event, i, state) : (currentDirectory(state.thread)?.name ?? null));
   if (base === null) return PLAIN(path);
   const full = joinPath(base, path);
   return { text: path, resolved: full === path ? '' : full };

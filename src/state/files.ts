@@ -29,6 +29,18 @@ export function extraFlags(event: Event): number {
   return event.nparams > first && event.len(first) === 4 ? event.u32(first) : 0;
 }
 
+/**
+ * The directory that a relative name of a call on paths starts from, as our probe read it: `slot` 0 for the first
+ * name, 1 for the second. Null when the event does not say.
+ */
+export function kernelBase(event: Event, slot: 0 | 1): string | null {
+  const first = PARAM_COUNT[event.type] as number;
+  const at = slot === 0 ? first + 1 : first + 4;
+  if (at >= event.nparams || (extraFlags(event) & Extra.PATH_RESOLVED) !== 0) return null;
+  const base = event.str(at);
+  return base === '' ? null : base;
+}
+
 /** Parameters of an open by event type: name, directory fd, flags, device, inode (-1: has none). */
 const LAYOUT = new Int8Array(512 * 5).fill(-1);
 function layout(code: string, ...parameters: [number, number, number, number, number]): void {
@@ -77,10 +89,11 @@ export function open(state: State, event: Event, thread: Thread): void {
   if ((extra & Extra.PATH_RESOLVED) !== 0 && first + 1 < event.nparams && event.len(first + 1) > 1) {
     const realAt = event.offset(first + 1);
     const realEnd = event.len(first + 1) - 1;
-    path =
-      (extra & Extra.RAW_DIFFERS) === 0
-        ? state.paths.named(event.buffer, event.view, realAt, realEnd, null)
-        : state.paths.resolved(event.buffer, event.view, realAt, realEnd, at, end);
+    // Only for absolute names the probe compares the caller's with the kernel's.
+    if (end === 0) path = state.paths.named(event.buffer, event.view, realAt, realEnd, null);
+    else if ((extra & Extra.RAW_DIFFERS) === 0 && event.buffer[at] === 47)
+      path = state.paths.named(event.buffer, event.view, at, end, null);
+    else path = state.paths.resolved(event.buffer, event.view, realAt, realEnd, at, end);
   } else {
     if (length === 0) return;
     path =

@@ -11,7 +11,7 @@ export {
   unmanagedContainer,
 } from './containers.ts';
 export { FD_TYPE_CHARS, FD_TYPE_NAMES, Fd, FdStatus, FdTable, L4, OpenFlag, type Socket } from './fd.ts';
-export { currentDirectory, directoryOf, Extra, extraFlags } from './files.ts';
+export { currentDirectory, directoryOf, Extra, extraFlags, kernelBase } from './files.ts';
 export { joinPath, normalise, Path, PathTable, UNKNOWN_DIRECTORY } from './paths.ts';
 export { hostRoot, ProcReader, readContainerUsers, readHost, readInterfaces, readUsers } from './proc.ts';
 export { readTuple } from './sockets.ts';
