@@ -34,6 +34,11 @@ enum bpf_map_type {
 
 enum { BPF_ANY = 0, BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2, BPF_RB_RING_SIZE = 1, BPF_RB_AVAIL_DATA = 0 };
 
+/* Result of bpf_get_ns_current_pid_tgid (include/uapi/linux/bpf.h). */
+struct bpf_pidns_info {
+	u32 pid, tgid;
+};
+
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct list_head {

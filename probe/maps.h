@@ -11,6 +11,11 @@ enum scope { SCOPE_ALL, SCOPE_CGROUP, SCOPE_TREE };
 
 /* Which processes are watched (enum scope). */
 const volatile u32 c_scope = SCOPE_TREE;
+/* SCOPE_ALL: the process (tgid) that is not watched: the sensor's own, whose work for one event would make the next. */
+const volatile u32 c_self = 0;
+/* SCOPE_TREE: the pid namespace of the sensor (device and inode of its nsfs file), when it is not the initial one. */
+const volatile u64 c_pidns_dev = 0;
+const volatile u64 c_pidns_ino = 0;
 /* SCOPE_CGROUP: id (inode of the directory) of the control group; its descendants are in scope too. */
 const volatile u64 c_cgroup = 0;
 /* SCOPE_CGROUP: the hierarchy it is in. */
@@ -110,6 +115,14 @@ struct {
 	__type(key, u32);
 	__type(value, u32);
 } scope SEC(".maps");
+
+/* The same by the numbers of the sensor's pid namespace: an entry moves to `scope` when its process is first seen. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u32);
+	__type(value, u32);
+} scope_ns SEC(".maps");
 
 /* One program for each family of events, called by the one attached to sys_exit. */
 enum program { P_NUMBERS, P_OPEN, P_PATHS, P_SOCKET, P_DATA, P_PROCESS, P_FAILED_EXEC, P_MISC, PROGRAMS };

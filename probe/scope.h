@@ -39,6 +39,26 @@ static __always_inline int in_cgroup(struct task_struct *task)
 	return 0;
 }
 
+/* The state of the current process in the scope of a tree; 0: not there. */
+static __always_inline u32 *scope_state(u32 tgid)
+{
+	struct bpf_pidns_info inside = {};
+	u32 *state = bpf_map_lookup_elem(&scope, &tgid);
+	u32 copy;
+
+	if (state || !c_pidns_ino)
+		return state;
+	if (bpf_get_ns_current_pid_tgid(c_pidns_dev, c_pidns_ino, &inside, sizeof(inside)))
+		return 0;
+	state = bpf_map_lookup_elem(&scope_ns, &inside.tgid);
+	if (!state)
+		return 0;
+	copy = *state;
+	bpf_map_update_elem(&scope, &tgid, &copy, BPF_ANY);
+	bpf_map_delete_elem(&scope_ns, &inside.tgid);
+	return bpf_map_lookup_elem(&scope, &tgid);
+}
+
 /* True when the current process is in scope. */
 static __always_inline int in_scope(void)
 {
@@ -46,10 +66,10 @@ static __always_inline int in_scope(void)
 	u32 *state;
 
 	if (c_scope == SCOPE_ALL)
-		return 1;
+		return tgid != c_self;
 	if (c_scope == SCOPE_CGROUP)
 		return in_cgroup(current_task());
-	state = bpf_map_lookup_elem(&scope, &tgid);
+	state = scope_state(tgid);
 	return state && *state == SCOPE_ACTIVE;
 }
 
@@ -76,7 +96,7 @@ static __always_inline void scope_arm(void)
 
 	if (c_scope != SCOPE_TREE)
 		return;
-	state = bpf_map_lookup_elem(&scope, &tgid);
+	state = scope_state(tgid);
 	if (state && *state == SCOPE_ARMED)
 		*state = SCOPE_ACTIVE;
 }

@@ -56,7 +56,10 @@ export interface SyscallSource extends Source {
   arm(pid: number): void;
   /** Watches the process and its descendants from now on (`tree` scope). */
   add(pid: number): void;
-  /** The processes in scope; null when they are not known by number (`all`, `cgroup`). */
+  /**
+   * The processes in scope; null when they are not known by number (`all`, `cgroup`). In a pid namespace of our own,
+   * those that have done nothing yet have its numbers, the others the kernel's.
+   */
   inScope(): number[] | null;
   /** Changes what is reported; undefined: every system call. */
   select(selected: Iterable<number> | undefined): void;
@@ -126,12 +129,17 @@ export function openSyscallSource(options: SyscallOptions): SyscallSource {
   const sys = options.sys ?? systemCalls();
   const ringBytes = options.ringBytes ?? DEFAULT_RING;
   const cgroup = scope.kind === 'cgroup' ? cgroupIdentity(scope.path) : undefined;
+  const pidns = ownPidNamespace();
   const object = loadObject(readFileSync(PROBE), {
     sys,
     optional: OPTIONAL,
     maps: { ring: { maxEntries: ringBytes }, scratch: { maxEntries: possibleCpus() * SLOTS } },
     constants: {
       c_scope: SCOPE[scope.kind],
+      // In a namespace of our own we do not know the kernel's number for us.
+      c_self: pidns === undefined ? process.pid : 0,
+      c_pidns_dev: pidns?.dev ?? 0n,
+      c_pidns_ino: pidns?.ino ?? 0n,
       c_cgroup: cgroup?.id ?? 0n,
       c_cgroup_hierarchy: cgroup?.hierarchy ?? UNIFIED,
       c_epoch: epochOffset(sys),
@@ -140,7 +148,7 @@ export function openSyscallSource(options: SyscallOptions): SyscallSource {
     },
   });
   try {
-    return new LiveSource(object, options, ringBytes, sys);
+    return new LiveSource(object, options, ringBytes, sys, pidns !== undefined);
   } catch (error) {
     object.close();
     throw error;
@@ -152,7 +160,8 @@ class LiveSource implements SyscallSource {
   readonly skipped: ReadonlyMap<string, string>;
   readonly #object: BpfObject;
   readonly #ring: Ring;
-  readonly #scope: BpfMap | null;
+  /** Where processes are put, and where the kernel keeps them. */
+  readonly #scope: readonly BpfMap[] | null;
   readonly #endWithScope: boolean;
   readonly #event = new Event();
   #events = 0;
@@ -160,11 +169,12 @@ class LiveSource implements SyscallSource {
   #ended = false;
   #open = true;
 
-  constructor(object: BpfObject, options: SyscallOptions, ringBytes: number, sys: Sys) {
+  constructor(object: BpfObject, options: SyscallOptions, ringBytes: number, sys: Sys, inside: boolean) {
     this.#object = object;
     this.skipped = object.skipped;
     this.#endWithScope = options.endWithScope ?? false;
-    this.#scope = options.scope.kind === 'tree' ? this.#map('scope') : null;
+    const scopes = inside ? ['scope_ns', 'scope'] : ['scope'];
+    this.#scope = options.scope.kind === 'tree' ? scopes.map((name) => this.#map(name)) : null;
     const programs = this.#map('programs');
     FAMILIES.forEach((family, index) => {
       programs.update(index, object.programs.get(programOf(family))!.fd);
@@ -247,8 +257,7 @@ class LiveSource implements SyscallSource {
   }
 
   #scopeIsEmpty(): boolean {
-    for (const _ of this.#scope?.keys() ?? [0]) return false;
-    return true;
+    return this.#scope?.every((map) => map.keys().next().done) ?? false;
   }
 
   get ended(): boolean {
@@ -276,12 +285,12 @@ class LiveSource implements SyscallSource {
 
   #put(pid: number, state: number): void {
     if (this.#scope === null) throw new Error('only the scope of a process tree can be added to');
-    this.#scope.update(pid, state);
+    this.#scope[0].update(pid, state);
   }
 
   inScope(): number[] | null {
     if (this.#scope === null) return null;
-    return Array.from(this.#scope.keys(), (key) => Buffer.from(key).readUInt32LE(0));
+    return this.#scope.flatMap((map) => Array.from(map.keys(), (key) => Buffer.from(key).readUInt32LE(0)));
   }
 
   counters(): SyscallCounters {
@@ -363,6 +372,15 @@ function clock(sys: Sys, id: number): bigint {
 /** What to add to the boot clock for nanoseconds since the epoch. */
 function epochOffset(sys: Sys): bigint {
   return clock(sys, CLOCK_REALTIME) - clock(sys, CLOCK_BOOTTIME);
+}
+
+/** Inode of the initial pid namespace (PROC_PID_INIT_INO, include/linux/proc_ns.h). */
+const INITIAL_PIDNS = 0xefff_fffcn;
+
+/** The pid namespace of this process, in which the numbers of processes are not those that the kernel counts by. */
+function ownPidNamespace(): { dev: bigint; ino: bigint } | undefined {
+  const { dev, ino } = statSync('/proc/self/ns/pid', { bigint: true });
+  return ino === INITIAL_PIDNS ? undefined : { dev, ino };
 }
 
 /** The kernel's number of a control group is the inode of its directory; its hierarchy follows from the mount. */

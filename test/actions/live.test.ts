@@ -74,6 +74,34 @@ test('a file opened by handle has the name that the kernel knows', async (ctx) =
   );
 });
 
+test('layers of an overlay, of files and of programs', async (ctx) => {
+  const { events, status } = await watchFamily(source, 'overlay');
+  if (status === 77) ctx.skip('no overlay can be mounted here');
+  const [UPPER, LOWER] = [0x8000, 0x10000];
+  const flagsOf = (name: string): number | undefined =>
+    events
+      .find(
+        (event) =>
+          event.code === 'SYSCALL_OPENAT_2_X' && text(event, 'name').endsWith(`/${name}`) && number(event, 'fd') >= 0,
+      )
+      ?.params.find((param) => param.name === 'flags')
+      ?.bytes.readUInt32LE(0);
+  expect((flagsOf('merged/old') ?? 0) & (UPPER | LOWER)).toBe(LOWER);
+  expect((flagsOf('merged/new') ?? 0) & (UPPER | LOWER)).toBe(UPPER);
+  expect((flagsOf('merged/created') ?? 0) & (UPPER | LOWER)).toBe(UPPER);
+  const images = events.filter((event) => event.code === 'SYSCALL_EXECVE_19_X' && text(event, 'exe') === 'program');
+  const [EXE_UPPER, EXE_LOWER] = [2, 8];
+  expect(
+    images.map((event) => [
+      text(event, 'trusted_exepath').split('/').at(-1),
+      (event.params.find((param) => param.name === 'flags')?.bytes.readUInt32LE(0) ?? 0) & (EXE_UPPER | EXE_LOWER),
+    ]),
+  ).toEqual([
+    ['old', EXE_LOWER],
+    ['new', EXE_UPPER],
+  ]);
+});
+
 test('a name that changes during the call: what is reported is what was opened', async () => {
   const { events, directory } = await watchFamily(source, 'race');
   const opens = events.filter(

@@ -1,8 +1,9 @@
 /** Scope, selection, the gate, and the counts of the live source. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EventType } from '../../src/event/index.ts';
 import { runScoped } from '../../src/source/run.ts';
@@ -199,4 +200,13 @@ test('the environment is kept, long arguments are cut and marked', async (ctx) =
   expect(long && text(long, 'env')).toBe('KEY=value');
   const flags = long?.params.find(({ name }) => name === 'wh.flags')?.bytes.readUInt32LE(0) ?? 0;
   expect(flags & 8).toBe(8);
+});
+
+test('a sensor in a pid namespace of its own', async (ctx) => {
+  const script = fileURLToPath(new URL('run-inside.ts', import.meta.url));
+  const inside = ['--pid', '--fork', '--mount-proc', process.execPath, '--no-warnings', script];
+  const { status, stdout, stderr } = spawnSync('unshare', inside, { encoding: 'utf8' });
+  if (/unshare failed|mount/.test(stderr)) ctx.skip(stderr.trim());
+  expect(status, stderr).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({ pid: 1, status: 7, first: 'SYSCALL_EXECVE_19_X', last: 'PROCEXIT_1_E' });
 });

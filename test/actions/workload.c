@@ -66,6 +66,8 @@ static void touch(const char *name)
 	close(open(at(name), O_CREAT | O_WRONLY, 0644));
 }
 
+static char *self_path;
+
 /* -- families ---------------------------------------------------------------------------------------- */
 
 static void do_open(void)
@@ -333,7 +335,6 @@ static int thread_done(void *unused)
 }
 
 static char stack[65536] __attribute__((aligned(16)));
-static char *self_path;
 
 static void do_processes(void)
 {
@@ -729,6 +730,55 @@ static void do_absent(void)
 	mark();
 }
 
+static void copy_file(const char *to)
+{
+	static char copy[4 << 20];
+	int from = open(self_path, O_RDONLY), size = read(from, copy, sizeof(copy)), fd = open(to, O_CREAT | O_WRONLY, 0755);
+
+	write(fd, copy, size);
+	close(fd);
+	close(from);
+}
+
+static void run_quiet(const char *program)
+{
+	int pid = fork();
+
+	if (pid == 0) {
+		execve(program, (char *[]){ "program", "quiet", NULL }, NULL);
+		_exit(1);
+	}
+	waitpid(pid, NULL, 0);
+}
+
+/* Files of the lower and of the upper layer of an overlay. */
+static void do_overlay(void)
+{
+	char options[8192];
+
+	unshare(CLONE_NEWNS);
+	mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
+	mount("windhover", path_buffer, "tmpfs", 0, NULL);
+	chdir(path_buffer);
+	mkdir(at("lower"), 0755);
+	mkdir(at("upper"), 0755);
+	mkdir(at("work"), 0755);
+	mkdir(at("merged"), 0755);
+	copy_file(at("lower/old"));
+	snprintf(options, sizeof(options), "lowerdir=%s,upperdir=%s,workdir=%s", at("lower"), at("upper"), at("work"));
+	if (mount("overlay", at("merged"), "overlay", 0, options))
+		exit(77);
+	copy_file(at("merged/new"));
+	mark();
+	call(SYS_openat, AT_FDCWD, at("merged/old"), O_RDONLY | O_CLOEXEC, 0);
+	call(SYS_openat, AT_FDCWD, at("merged/new"), O_RDONLY | O_CLOEXEC, 0);
+	call(SYS_openat, AT_FDCWD, at("merged/created"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	call(SYS_creat, at("merged/created too"), 0600);
+	run_quiet(at("merged/old"));
+	run_quiet(at("merged/new"));
+	mark();
+}
+
 /* Opens a file by handle, where the file system can. */
 static void do_handle(void)
 {
@@ -806,6 +856,7 @@ static const struct {
 	{ "descriptors", do_descriptors }, { "network", do_network }, { "processes", do_processes }, { "images", do_images },
 	{ "identity", do_identity }, { "data", do_data },	{ "misc", do_misc },	   { "compat", do_compat },
 	{ "uring", do_uring },	   { "race", do_race },	      { "absent", do_absent },	   { "handle", do_handle },
+	{ "overlay", do_overlay },
 	{ "many", do_many },	   { "measure-getppid", do_measure_getppid }, { "measure-open", do_measure_open },
 };
 
