@@ -11,6 +11,7 @@ import { rulesToLoad, setUp } from './setup.ts';
 interface Options {
   readonly data: string;
   readonly listen: string;
+  readonly forwardPort: string;
   readonly forwardConfig?: string;
   readonly demo?: true;
   readonly sensor: boolean;
@@ -47,6 +48,7 @@ export async function main(args: string[]): Promise<number> {
     .argument('[flags...]', 'flags for the sensor, after --')
     .option('--data <dir>', 'where everything is kept', defaultData())
     .option('--listen <addr>', 'address and port of the UI', '127.0.0.1:2802')
+    .option('--forward-port <port>', 'port of the forwarder on 127.0.0.1', '2801')
     .option('--forward-config <file>', 'further destinations, in the configuration of Falcosidekick')
     .option('--demo', 'watch a harmless workload that does what intruders do')
     .option('--no-sensor', 'hub and forwarder only, for alerts from elsewhere')
@@ -79,7 +81,7 @@ async function up(options: Options, sensorFlags: readonly string[]): Promise<num
   const token = keptSecret(join(data, 'ingest-token'));
   const loaded = await setUp({ option: ['log_level=error'] }, true);
   const rules = rulesToLoad({}, loaded).files;
-  const forwarderUrl = 'http://127.0.0.1:2801';
+  const forwarderUrl = `http://127.0.0.1:${options.forwardPort}`;
 
   // Secrets go by the environment: a command line is for all to read.
   const members: Member[] = [
@@ -104,6 +106,7 @@ async function up(options: Options, sensorFlags: readonly string[]): Promise<num
       args: ['forward', ...(options.forwardConfig === undefined ? [] : ['-c', options.forwardConfig])],
       env: {
         LISTENADDRESS: '127.0.0.1',
+        LISTENPORT: options.forwardPort,
         WEBUI_URL: `http://${options.listen.replace(/^(0\.0\.0\.0|\[::\])?:/, '127.0.0.1:')}/api/v1/`,
         WEBUI_TOKEN: token,
         QUEUE_PATH: join(data, 'queue'),

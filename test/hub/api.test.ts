@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AlertList, GroupDetail, Inbox, TokenRole } from '../../src/server/api.ts';
 import { createHub, type Hub } from '../../src/server/hub/index.ts';
@@ -104,7 +105,15 @@ describe.each(kinds)('the hub on %s', (kind) => {
     expect(await lines.json()).toEqual({ accepted: 2, duplicates: 0 });
     const array = await call(hub, 'POST', '/api/ingest', `[${alertText()}, ${alertText()}]`);
     expect(await array.json()).toEqual({ accepted: 2, duplicates: 0 });
-    expect((await get<AlertList>(hub, '/api/alerts')).alerts).toHaveLength(6);
+    const packed = await hub.fetch(
+      new Request('http://hub/api/ingest', {
+        method: 'POST',
+        headers: { authorization: basic, 'content-encoding': 'gzip' },
+        body: gzipSync(alertText()),
+      }),
+    );
+    expect(await packed.json()).toEqual({ accepted: 1, duplicates: 0 });
+    expect((await get<AlertList>(hub, '/api/alerts')).alerts).toHaveLength(7);
     expect(await get(hub, '/api/v1/outputs')).toEqual(['slack', 'loki']);
   });
 

@@ -29,6 +29,8 @@ export interface Access {
   tokens(): Promise<TokenRow[]>;
   addToken(name: string, role: TokenRole): Promise<string>;
   removeToken(id: number): Promise<void>;
+  /** A token that somebody else made up, with which alerts are brought in; nothing happens when it is known. */
+  acceptToken(name: string, token: string): Promise<void>;
 }
 
 const SESSION_HOURS = 12;
@@ -334,6 +336,17 @@ export function createAccess(store: Store, options: { secureCookies: boolean; no
         writer.run('INSERT INTO tokens(hash, name, role, created) VALUES(?,?,?,?)', sha256(token), name, role, now()),
       );
       return token;
+    },
+    acceptToken: async (name, token) => {
+      await store.write((writer) =>
+        writer.run(
+          'INSERT INTO tokens(hash, name, role, created) VALUES(?,?,?,?) ON CONFLICT(hash) DO NOTHING',
+          sha256(token),
+          name,
+          'ingest',
+          now(),
+        ),
+      );
     },
     removeToken: async (id) => {
       const removed = await store.write((writer) => writer.run('DELETE FROM tokens WHERE id=?', id));

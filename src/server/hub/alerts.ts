@@ -18,7 +18,7 @@ import {
 } from '../../store/index.ts';
 import type { FacetName, Facets, GroupDetail, GroupRow, Histogram, HistoryRow, Inbox } from '../api.ts';
 import { tacticOf } from './attack.ts';
-import { type Call, Refusal, type Route } from './route.ts';
+import { bodyText, type Call, Refusal, type Route } from './route.ts';
 
 const DAY = 86_400_000_000;
 
@@ -393,7 +393,7 @@ function known(store: Store, groups: readonly number[]): void {
 
 /** Reads a request's body as alerts and stores them: answered when they are committed. */
 export async function ingest(store: Store, call: Call): Promise<readonly (number | null)[]> {
-  const text = await call.context.req.text();
+  const text = await bodyText(call.context);
   let incoming: ReturnType<typeof readAlerts>;
   try {
     incoming = readAlerts(text);

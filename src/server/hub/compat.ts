@@ -10,7 +10,7 @@ import {
 } from '../../store/index.ts';
 import { VERSION } from '../../version.ts';
 import { rowsOf, spliced } from './alerts.ts';
-import { type Call, Refusal, type Route } from './route.ts';
+import { bodyText, type Call, Refusal, type Route } from './route.ts';
 
 /**
  * The API of Falcosidekick-UI 2.3 under `/api/v1`, for forwarders and scripts that know it: the same paths,
@@ -71,7 +71,7 @@ export function compatRoutes(store: Store, started: number): Route[] {
   let outputs: string[] = [];
 
   const add = async (call: Call): Promise<Response> => {
-    const text = (await call.context.req.text()).trim();
+    const text = (await bodyText(call.context)).trim();
     let incoming: ReturnType<typeof readAlerts>;
     try {
       incoming = readAlerts(text);

@@ -11,7 +11,7 @@ import { createForwarders, type ForwarderAddress } from './forwarders.ts';
 import { healthRoutes } from './health.ts';
 import { createOidc, type OidcSettings } from './oidc.ts';
 import { createPages, SECURITY_HEADERS, UI_DIRECTORY } from './page.ts';
-import { type Call, type Caller, mayUse, problem, Refusal, type Route } from './route.ts';
+import { BODY_BYTES, type Call, type Caller, mayUse, problem, Refusal, type Route } from './route.ts';
 import { createRuleBook } from './rules.ts';
 import { accountRoutes, readRetention, sessionRoutes, storeRoutes } from './settings.ts';
 import { readTimeline } from './timeline.ts';
@@ -41,11 +41,12 @@ export interface Hub {
   readonly fetch: (request: Request, env?: unknown) => Response | Promise<Response>;
   /** Makes the first admin; gives the password when it made one up. */
   ensureAdmin(password: string | null): Promise<string | null>;
+  /** A token with which alerts may be brought in, made up by whoever starts the hub. */
+  acceptToken(name: string, token: string): Promise<void>;
   listen(host: string, port: number): Promise<{ server: Server; port: number }>;
   close(): Promise<void>;
 }
 
-const BODY_BYTES = 64 * 1024 * 1024;
 /** Between two looks of the retention, in milliseconds. */
 const RETAIN_EVERY = 20_000;
 
@@ -248,6 +249,7 @@ export function createHub(options: HubOptions): Hub {
     routes,
     fetch: (request, env) => app.fetch(request, env as object),
     ensureAdmin: (password) => access.ensureAdmin(password),
+    acceptToken: (name, token) => access.acceptToken(name, token),
     listen: (host, port) =>
       new Promise((resolve, reject) => {
         const listening = serve({ fetch: app.fetch, hostname: host, port }, (info) =>

@@ -1,3 +1,5 @@
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
 import type { Context } from 'hono';
 import type { z } from 'zod';
 import { QueryError } from '../../store/index.ts';
@@ -32,6 +34,22 @@ export interface Route {
   readonly access: Access;
   /** A value is sent as JSON, null as 204, a Response as it is. */
   readonly handle: (call: Call) => Promise<unknown>;
+}
+
+/** A body beyond this many bytes, after inflating, is refused. */
+export const BODY_BYTES = 64 * 1024 * 1024;
+
+const inflate = promisify(gunzip);
+
+/** The request's body as text; senders may compress it with gzip. */
+export async function bodyText(context: Context): Promise<string> {
+  if (context.req.header('content-encoding') !== 'gzip') return context.req.text();
+  try {
+    const body = await inflate(await context.req.arrayBuffer(), { maxOutputLength: BODY_BYTES });
+    return body.toString();
+  } catch (error) {
+    throw new Refusal(400, `the body cannot be inflated: ${(error as Error).message}`);
+  }
 }
 
 /** An answer that is not the one asked for. */
