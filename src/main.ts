@@ -9,6 +9,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ main(args: string[]): Pr
   explain: () => import('./cli/explain.ts'),
   forward: () => import('./cli/forward.ts'),
   hub: () => import('./cli/hub.ts'),
+  up: () => import('./cli/up.ts'),
 };
 
 const [first = '', ...rest] = process.argv.slice(2);
