@@ -5,6 +5,7 @@ import { catalogueFor, loadFiles, readRulesFiles } from '../sensor/rule-set.ts';
 import { CommandError, EXIT_USAGE, newCommand, runCommand } from './command.ts';
 import { addFlags, type FalcoFlags } from './flags.ts';
 import { formatRules } from './format-rules.ts';
+import { testRules } from './rule-tests.ts';
 import { setUp } from './setup.ts';
 import { describe } from './validate.ts';
 
@@ -14,6 +15,7 @@ interface RulesFlags extends FalcoFlags {
   json?: true;
   rule?: string;
   check?: true;
+  format?: string;
 }
 
 const ACTIONS: Readonly<Record<string, Action>> = {
@@ -25,16 +27,18 @@ const ACTIONS: Readonly<Record<string, Action>> = {
     return describe(expand(paths), described, config, catalogueFor(config));
   },
   fmt: async (flags, paths) => format(flags, paths),
+  test: testRules,
 };
 
-/** `windhover rules check|list|describe|fmt FILE…` */
+/** `windhover rules check|list|describe|fmt|test FILE…` */
 export async function main(args: string[]): Promise<number> {
   const command = addFlags(
-    newCommand('windhover rules', 'Work on rules files. ACTION: check, list, describe or fmt.', [
+    newCommand('windhover rules', 'Work on rules files. ACTION: check, list, describe, fmt or test.', [
       ['windhover rules check my_rules.yaml', 'every problem, with its place and what to do'],
       ['windhover rules list falco_rules.yaml my_rules.yaml', 'names, priorities and tags'],
       ['windhover rules describe --rule "My rule" my_rules.yaml', 'what a rule reads and when'],
       ['windhover rules fmt my_rules.yaml', 'order the keys, one style'],
+      ['windhover rules test rules', 'play the tests in rules/tests, without a kernel'],
     ]),
     true,
   )
@@ -42,7 +46,8 @@ export async function main(args: string[]): Promise<number> {
     .argument('<files...>', 'rules files or directories of them, in the order of loading')
     .option('--json', 'print JSON')
     .option('--rule <name>', 'with describe: only this rule')
-    .option('--check', 'with fmt: change nothing, exit with 1 when something would change');
+    .option('--check', 'with fmt: change nothing, exit with 1 when something would change')
+    .option('--format <name>', 'with test: text, tap or junit', 'text');
   return runCommand(command, args, () => {
     const [name = '', ...paths] = command.args;
     const action = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;

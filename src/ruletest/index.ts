@@ -1,0 +1,3 @@
+export { RuleTestError, readTests } from './document.ts';
+export { coveragePercent, type ReportFormat, report } from './report.ts';
+export { runTests } from './run.ts';
