@@ -3,7 +3,7 @@
  */
 #pragma once
 
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
+char LICENSE[] SEC("license") = "GPL";
 
 /* -- configuration: frozen before the programs are loaded, so that branches not wanted cost nothing --- */
 

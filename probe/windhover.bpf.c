@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0 OR BSD-3-Clause */
 /*
  * Windhover's eBPF program: what processes do, as scap events.
  *
@@ -160,7 +159,7 @@ int wh_fork(u64 *ctx)
 	struct task_struct *parent = (void *)ctx[0], *child = (void *)ctx[1];
 	struct scratch *s;
 
-	if (!in_scope())
+	if (!in_scope() || is_kernel_thread(child))
 		return 0;
 	scope_inherit(child);
 	s = other_scratch(OTHER_FORK, SLOT_FORK);
@@ -189,7 +188,7 @@ int wh_exit(u64 *ctx)
 	struct task_struct *task = (void *)ctx[0];
 	struct scratch *s;
 
-	if (in_scope()) {
+	if (in_scope() && !is_kernel_thread(task)) {
 		s = other_scratch(OTHER_EXIT, SLOT_EXIT);
 		if (s)
 			thread_exit(s, task);

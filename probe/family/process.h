@@ -4,7 +4,15 @@
 #pragma once
 
 #define AT_EMPTY_PATH 0x1000
+/* task_struct.flags, include/linux/sched.h. */
+#define PF_IO_WORKER 0x00000010
 #define PF_KTHREAD 0x00200000
+
+/* A thread that the kernel made for itself: none of them is a birth or an end of anything that programs do. */
+static __always_inline int is_kernel_thread(struct task_struct *task)
+{
+	return (BPF_CORE_READ(task, flags) & (PF_KTHREAD | PF_IO_WORKER)) != 0;
+}
 
 /* CLONE_* of include/uapi/linux/sched.h to the wire's. */
 static __always_inline u32 wire_clone_flags(u64 flags)
