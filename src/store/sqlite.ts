@@ -25,7 +25,7 @@ CREATE VIRTUAL TABLE IF NOT EXISTS terms USING fts5(
 export function openSqlite(path: string, options: { fsync?: boolean } = {}): Sql {
   const db = new DatabaseSync(path);
   db.exec(`PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=${options.fsync ? 'FULL' : 'NORMAL'};
-    PRAGMA cache_size=-48000; PRAGMA journal_size_limit=16777216; PRAGMA busy_timeout=10000; PRAGMA temp_store=MEMORY;`);
+    PRAGMA cache_size=-24000; PRAGMA journal_size_limit=16777216; PRAGMA busy_timeout=10000; PRAGMA temp_store=MEMORY;`);
   db.exec(
     (SCHEMA + SQLITE_ONLY)
       .replaceAll('{id}', 'INTEGER PRIMARY KEY AUTOINCREMENT')
@@ -34,7 +34,7 @@ export function openSqlite(path: string, options: { fsync?: boolean } = {}): Sql
       .replaceAll('{rowless}', 'WITHOUT ROWID'),
   );
   const reader = new DatabaseSync(path);
-  reader.exec('PRAGMA query_only=1; PRAGMA cache_size=-32000; PRAGMA busy_timeout=10000; PRAGMA temp_store=MEMORY;');
+  reader.exec('PRAGMA query_only=1; PRAGMA cache_size=-24000; PRAGMA busy_timeout=10000; PRAGMA temp_store=MEMORY;');
 
   const prepared = new Map<string, StatementSync>();
   const prepare = (connection: DatabaseSync, sql: string): StatementSync => {
