@@ -99,8 +99,10 @@ const UNIFIED = 0xffff_ffff;
 /** `enum hierarchy`: control group hierarchies of version 1 that the probe can name. */
 const HIERARCHIES = ['cpuset', 'cpu', 'cpuacct', 'io', 'memory'] as const;
 
+/** Programs for the submission of io_uring requests: a kernel has the tracepoint of one of them. */
+const URING_SUBMIT = ['wh_uring_submit_req', 'wh_uring_submit_sqe'];
 /** Programs that some kernels do not take; without them the events that they give are missing, nothing else. */
-const OPTIONAL = ['wh_uring_submit_req', 'wh_uring_submit_sqe', 'wh_uring_complete'];
+const OPTIONAL = [...URING_SUBMIT, 'wh_uring_complete'];
 
 /**
  * How long the thread blocks for data before the event loop gets a turn, in milliseconds: the kernel wakes nobody
@@ -171,7 +173,8 @@ class LiveSource implements SyscallSource {
 
   constructor(object: BpfObject, options: SyscallOptions, ringBytes: number, sys: Sys, inside: boolean) {
     this.#object = object;
-    this.skipped = object.skipped;
+    const hasSubmit = URING_SUBMIT.some((name) => object.programs.has(name));
+    this.skipped = new Map([...object.skipped].filter(([name]) => !(hasSubmit && URING_SUBMIT.includes(name))));
     this.#endWithScope = options.endWithScope ?? false;
     const scopes = inside ? ['scope_ns', 'scope'] : ['scope'];
     this.#scope = options.scope.kind === 'tree' ? scopes.map((name) => this.#map(name)) : null;
