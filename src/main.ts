@@ -8,6 +8,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ main(args: string[]): Pr
   rules: () => import('./cli/rules.ts'),
   explain: () => import('./cli/explain.ts'),
   forward: () => import('./cli/forward.ts'),
+  respond: () => import('./cli/respond.ts'),
   hub: () => import('./cli/hub.ts'),
   up: () => import('./cli/up.ts'),
 };

@@ -125,7 +125,13 @@ async function respond(options: CommandOptions): Promise<number> {
     rules,
     logger: log,
     // Rules about the host alone need no cluster.
-    cluster: () => (cluster ??= createCluster(createKubeClient(loadKubeConfig(config.kubeconfig || null)))),
+    cluster() {
+      if (cluster !== null) return cluster;
+      const found = loadKubeConfig(config.kubeconfig);
+      if (found === null) throw new Error('no Kubernetes: neither a kubeconfig nor a service account');
+      cluster = createCluster(createKubeClient(found));
+      return cluster;
+    },
   }).catch((error: Error) => {
     throw new CommandError(`cannot start: ${error.message}`);
   });

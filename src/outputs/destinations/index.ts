@@ -68,6 +68,8 @@ import { webui } from './webui.ts';
 import { yandexDatastreams, yandexS3 } from './yandex/yandex.ts';
 import { zincsearch } from './zincsearch.ts';
 
+export { STORES, type StoreName, type StoreSettings, storeFile } from './object.ts';
+
 export const DESTINATIONS: readonly Destination[] = [
   alertmanager,
   awsCloudwatchlogs,

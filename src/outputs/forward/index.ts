@@ -1,4 +1,17 @@
-export { type ForwardConfig, loadConfig, type Problem, parseDuration } from './config.ts';
+export {
+  type Alert,
+  PRIORITIES,
+  parseTime,
+  priorityLevel,
+  problemOf,
+  readAlert,
+  textOf,
+  toJson,
+  uuidOf,
+} from './alert.ts';
+export { type Condition, compileCondition } from './condition.ts';
+export { type ForwardConfig, loadConfig, type Problem, parseBytes, parseDuration } from './config.ts';
+export type { Sink } from './destination.ts';
 export {
   type DeadLetter,
   type Forwarder,
@@ -9,3 +22,5 @@ export {
   startForwarder,
   testAlert,
 } from './forwarder.ts';
+export { Metric } from './metrics.ts';
+export { openSingle, problemOfSettings } from './single.ts';

@@ -1,0 +1,136 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { RejectedError } from '../outputs/forward/index.ts';
+import { ActionError, type Responder, type ResponseConfig } from '../response/index.ts';
+
+const MAX_BODY = 4 * 1024 * 1024;
+const REQUEST_TIMEOUT = 30_000;
+/** How far the time of a signature may be off, seconds. */
+const CLOCK_SKEW = 300;
+
+export interface RespondServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/**
+ * Talon's routes (`POST /`, `/healthz`, `/metrics`) and ours (`/log`, `/undo`, `/approve`). All but `/healthz` ask for what
+ * the configuration says: a bearer token, a signature, or a client certificate.
+ */
+export async function serveResponder(
+  config: ResponseConfig,
+  responder: Responder,
+  metrics: () => Promise<string>,
+): Promise<RespondServer> {
+  const handle: RequestListener = (request, response) => {
+    route(request, response).catch((error: Error) => answer(response, 500, `${error.message}\n`));
+  };
+
+  async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? '/', 'http://localhost');
+    if (url.pathname === '/healthz') return answer(response, 200, '{"status": "ok"}', 'application/json');
+    const body = await readBody(request);
+    if (body === null) return answer(response, 413, `at most ${MAX_BODY} bytes\n`);
+    if (!isAuthentic(request, body, url.pathname)) return answer(response, 401, 'not authenticated\n');
+    // A page in a browser on this host cannot be made to act for somebody.
+    if (request.headers.origin !== undefined) return answer(response, 403, 'not for browsers\n');
+    const id = url.searchParams.get('id') ?? '';
+    const isPost = request.method === 'POST';
+    try {
+      if (url.pathname === '/' && isPost) {
+        await responder.accept(body);
+        return answer(response, 200, '');
+      }
+      if (url.pathname === '/metrics')
+        return answer(
+          response,
+          200,
+          `${responder.metrics()}${await metrics()}`,
+          'text/plain; version=0.0.4; charset=utf-8',
+        );
+      if (url.pathname === '/log')
+        return answer(response, 200, `${JSON.stringify(responder.log(), null, 2)}\n`, 'application/json');
+      if (url.pathname === '/undo' && isPost) return answer(response, 200, `${await responder.undo(id)}\n`);
+      if (url.pathname === '/approve' && isPost) {
+        await responder.approve(id);
+        return answer(response, 200, 'approved\n');
+      }
+    } catch (error) {
+      if (error instanceof RejectedError)
+        return answer(response, 400, `Please send a valid request body: ${error.message}\n`);
+      if (error instanceof ActionError) return answer(response, 409, `${error.message}\n`);
+      response.setHeader('Retry-After', 1);
+      return answer(response, 503, `${(error as Error).message}\n`);
+    }
+    return answer(response, 404, 'not found\n');
+  }
+
+  function isAuthentic(request: IncomingMessage, body: Buffer, path: string): boolean {
+    const { token, hmac, none } = config.auth;
+    const isCertified = config.tls !== undefined && config.tls.cacertfile !== '';
+    if (token !== '' && isSame(request.headers.authorization ?? '', `Bearer ${token}`)) return true;
+    if (hmac !== '') {
+      const time = String(request.headers['x-windhover-timestamp'] ?? '');
+      const isFresh = /^\d{1,12}$/.test(time) && Math.abs(Date.now() / 1000 - Number(time)) <= CLOCK_SKEW;
+      const signature = createHmac('sha256', hmac).update(`${time}.${path}.`).update(body).digest('hex');
+      if (isFresh && isSame(String(request.headers['x-windhover-signature'] ?? ''), `sha256=${signature}`)) return true;
+    }
+    // The certificate was checked when the connection was made.
+    if (isCertified) return true;
+    return token === '' && hmac === '' && (none || isLoopback(config.listen_address));
+  }
+
+  const server = config.tls === undefined ? createServer(handle) : tlsServer(config.tls, handle);
+  server.requestTimeout = REQUEST_TIMEOUT;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(config.listen_port, config.listen_address, resolve);
+  });
+  return {
+    port: (server.address() as { port: number }).port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeIdleConnections();
+      }),
+  };
+}
+
+function tlsServer(tls: NonNullable<ResponseConfig['tls']>, handle: RequestListener): Server {
+  const mutual =
+    tls.cacertfile === '' ? {} : { ca: readFileSync(tls.cacertfile), requestCert: true, rejectUnauthorized: true };
+  return createTlsServer(
+    { cert: readFileSync(tls.certfile), key: readFileSync(tls.keyfile), minVersion: 'TLSv1.2', ...mutual },
+    handle,
+  ) as unknown as Server;
+}
+
+function isLoopback(address: string): boolean {
+  return ['127.0.0.1', '::1', 'localhost'].includes(address);
+}
+
+function isSame(given: string, wanted: string): boolean {
+  const [a, b] = [Buffer.from(given), Buffer.from(wanted)];
+  return a.length === b.length && timingSafeEqual(a, b);
+}
+
+function readBody(request: IncomingMessage): Promise<Buffer | null> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= MAX_BODY) chunks.push(chunk);
+      else resolve(null);
+    });
+    request.on('error', reject);
+    request.on('end', () => resolve(Buffer.concat(chunks)));
+  });
+}
+
+function answer(response: ServerResponse, status: number, text: string, type = 'text/plain; charset=utf-8'): void {
+  response.writeHead(status, { 'Content-Type': type, 'Content-Length': Buffer.byteLength(text) });
+  response.end(text);
+}
