@@ -86,7 +86,7 @@ const IO_OTHER = 0x22;
 
 function fdCategory(state: State): string {
   const fd = state.fd;
-  if (fd === null) return 'other';
+  if (fd === null) return 'unknown';
   switch (fd.type) {
     case FdType.FILE:
     case FdType.FILE_V2:
@@ -105,7 +105,7 @@ function fdCategory(state: State): string {
     case FdType.USERFAULTFD:
       return 'IPC';
     default:
-      return 'other';
+      return 'unknown';
   }
 }
 

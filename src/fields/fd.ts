@@ -193,7 +193,7 @@ export const FD_FIELDS: readonly Field[] = [
     'CHARBUF',
     'fd',
     'What the descriptor refers to: file, directory, ipv4, ipv6, unix, pipe, event, signalfd, eventpoll, inotify, timerfd, netlink, bpf, memfd, pidfd …',
-    of((fd) => FD_TYPE_NAMES[fd.type] ?? null),
+    of((fd) => FD_TYPE_NAMES[fd.type] ?? '<NA>'),
   ),
   row(
     'fd.typechar',

@@ -99,8 +99,10 @@ describe('evt', () => {
     [
       'SYSCALL_POLL_X',
       { res: 1, fds: new Uint8Array([1, 0, 3, 0, 0, 0, 0, 0, 0, 0, 1, 0]), timeout: 5 },
-      'res=1 fds=3:1 timeout=5',
+      'res=1 fds=3:?1 timeout=5',
     ],
+    ['SYSCALL_NANOSLEEP_X', { res: 0, interval: 1_500_000_000n }, 'res=0 interval=1500000000(1.5s)'],
+    ['SYSCALL_NANOSLEEP_X', { res: 0, interval: 1000n }, 'res=0 interval=1000(1e-06s)'],
     ['SYSCALL_WRITE_X', { res: 3, data: 'a\0\n', fd: 1, size: 3 }, 'res=3 data=a.. fd=1 size=3'],
   ])('%s', (code, params, text) => {
     const { send, read, exec } = session();

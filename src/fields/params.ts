@@ -178,7 +178,7 @@ function addressText(event: Event, i: number): string {
     return formatEndpoint(latin1(event.buffer, at + 1, at + 17), event.view.getUint16(at + 17, true));
   }
   if (family === 1) return latin1(event.buffer, at + 1, at + length).replace(/\0.*$/s, '');
-  return '';
+  return `family ${family}`;
 }
 
 /** A SOCKTUPLE parameter. */
@@ -205,7 +205,7 @@ function tupleText(event: Event, i: number): string {
     const ends = `${view.getBigUint64(at + 1, true).toString(16)}->${view.getBigUint64(at + 9, true).toString(16)}`;
     return path === '' ? ends : `${ends} ${path}`;
   }
-  return '';
+  return `family ${family}`;
 }
 
 /** A FDLIST parameter: u16 count, then u64 fd and u16 flags each. */
@@ -225,7 +225,7 @@ function fdListText(event: Event, i: number, state: State): string {
   return fdList(event, i)
     .map(({ fd, flags }) => {
       const entry = state.thread?.fds.get(fd) ?? null;
-      return `${fd}:${entry === null ? '' : (FD_TYPE_CHARS[entry.type] ?? 'o')}${flags.toString(16)}`;
+      return `${fd}:${entry === null ? '?' : (FD_TYPE_CHARS[entry.type] ?? 'o')}${flags.toString(16)}`;
     })
     .join(' ');
 }
@@ -283,6 +283,16 @@ export function clockText(ns: bigint): string {
   const date = new Date(Number(ns / 1000000n));
   const seconds = `${pad(date.getHours(), 2)}:${pad(date.getMinutes(), 2)}:${pad(date.getSeconds(), 2)}`;
   return `${seconds}.${String(ns % 1000000000n).padStart(9, '0')}`;
+}
+
+/** As `%g` writes it: at most six digits. */
+function shortNumber(value: number): string {
+  if (value === 0) return '0';
+  const exponent = Math.floor(Math.log10(Math.abs(value)));
+  if (exponent >= -4 && exponent < 6) return String(Number(value.toPrecision(6)));
+  const [digits = '', power = '0'] = value.toExponential(5).split('e');
+  const sign = power.startsWith('-') ? '-' : '+';
+  return `${Number(digits)}e${sign}${power.replace(/^[+-]/, '').padStart(2, '0')}`;
 }
 
 /** Parameter `i` as text, as libsinsp's `get_param_as_str` writes it; null when the event has no such parameter. */
@@ -361,6 +371,8 @@ export function paramText(event: Event, i: number, state: State): ParamText | nu
       return { text, resolved: 1 < event.nparams ? syscallName(event.u16(1)) : '' };
     case 'BOOL':
       return PLAIN(value === 0 ? 'false' : 'true');
+    case 'RELTIME':
+      return { text, resolved: `${shortNumber(Number(value) / 1e9)}s` };
     case 'ABSTIME':
       return PLAIN(timeText(BigInt(value)));
     case 'FLAGS8':
