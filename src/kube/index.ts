@@ -11,3 +11,4 @@ export { type KubeConfig, loadKubeConfig } from './config.ts';
 export { evictPod } from './evict.ts';
 export { type ExecRequest, type ExecResult, execInPod } from './exec.ts';
 export type { KubeList, KubeMetadata, KubeObject, OwnerReference, Pod } from './objects.ts';
+export { followPods, type Pods, type PodsOptions } from './pods.ts';

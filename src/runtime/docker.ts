@@ -1,4 +1,5 @@
 import { Agent, type IncomingMessage, request } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ContainerInfo } from '../state/index.ts';
 import { ANSWER_MS, boundedLabels, type ContainerEngine, type Labels, shortId, timestamp } from './engine.ts';
 import { describeImage } from './image.ts';
@@ -34,6 +35,17 @@ interface Inspection {
   };
 }
 
+/** What is read of an item of `GET /containers/json`. */
+interface Summary {
+  readonly Id: string;
+  readonly Names?: readonly string[];
+  readonly Image?: string;
+  readonly ImageID?: string;
+  readonly Labels?: Labels | null;
+  readonly HostConfig?: Inspection['HostConfig'];
+  readonly Mounts?: Inspection['Mounts'];
+}
+
 interface ImageInspection {
   readonly RepoTags?: readonly string[] | null;
   readonly RepoDigests?: readonly string[] | null;
@@ -46,7 +58,10 @@ interface DockerEvent {
 }
 
 const BUSY = 8;
+/** How long a complete answer is waited for before an incomplete one is taken (ms). */
+const PATIENCE_MS = 100;
 const KEPT_IMAGES = 1024;
+const SLOW = Symbol('slow');
 
 /** Docker, or Podman by the same interface, on a unix socket. */
 export function dockerEngine(kind: 'docker' | 'podman', socket: string, labelMaxLength: number): ContainerEngine {
@@ -91,14 +106,36 @@ export function dockerEngine(kind: 'docker' | 'podman', socket: string, labelMax
     return settings?.IPAddress || networks.find((network) => network.IPAddress)?.IPAddress || '';
   }
 
+  async function inspection(id: string): Promise<ContainerInfo | null> {
+    const one = await get<Inspection>(`/containers/${id}/json`);
+    if (one === null) return null;
+    const [image, ip] = await Promise.all([imageOf(one.Image ?? ''), addressOf(one)]);
+    return containerInfo(kind, one, image, ip, labelMaxLength);
+  }
+
+  async function summary(id: string): Promise<ContainerInfo | null> {
+    const filters = encodeURIComponent(JSON.stringify({ id: [id] }));
+    const [one] = (await get<Summary[]>(`/containers/json?all=true&filters=${filters}`)) ?? [];
+    if (one === undefined) return null;
+    const { Id, Names, Image: image = '', ImageID = '', Labels = {}, HostConfig = {}, Mounts = [] } = one;
+    const known = { Id, Name: Names?.[0] ?? '', Image: ImageID, Config: { Image: image, Labels }, HostConfig, Mounts };
+    return containerInfo(kind, known, await imageOf(ImageID), '', labelMaxLength);
+  }
+
   return {
     kind,
     socket,
-    async inspect(id) {
-      const one = await get<Inspection>(`/containers/${id}/json`);
-      if (one === null) return null;
-      const [image, ip] = await Promise.all([imageOf(one.Image ?? ''), addressOf(one)]);
-      return containerInfo(kind, one, image, ip, labelMaxLength);
+    async inspect(id, more) {
+      const complete = inspection(id);
+      const waiting = new AbortController();
+      const first = await Promise.race([complete, sleep(PATIENCE_MS, SLOW, { signal: waiting.signal, ref: false })]);
+      waiting.abort();
+      if (first !== SLOW) return first;
+      // A container that is being started is locked: it is listed, but cannot be inspected.
+      const listed = await summary(id).catch(() => null);
+      if (listed === null) return complete;
+      complete.then((info) => info !== null && more(info)).catch(() => {});
+      return listed;
     },
     async list() {
       return ((await get<{ Id: string }[]>('/containers/json')) ?? []).map((one) => one.Id);

@@ -5,8 +5,11 @@ export interface ContainerEngine {
   /** `docker`, `podman`, `cri`, `containerd`: its name in the configuration. */
   readonly kind: string;
   readonly socket: string;
-  /** What it knows of a container by its full id; null when it does not know it. Rejects when it cannot be asked. */
-  inspect(id: string): Promise<ContainerInfo | null>;
+  /**
+   * What it knows of a container by its full id; null when it does not know it. Rejects when it cannot be asked.
+   * An engine that is busy with the container says what it can; the rest comes to `more`.
+   */
+  inspect(id: string, more: (info: ContainerInfo) => void): Promise<ContainerInfo | null>;
   /** Full ids of the running containers. */
   list(): Promise<string[]>;
   /** Tells of containers that come and go; rejects (or resolves) once it cannot any more. */

@@ -144,7 +144,7 @@ export function openRuntimes(options: RuntimesOptions): Runtimes {
       };
       if (left === 0) done(null);
       for (const { engine } of engines.values()) {
-        engine.inspect(id).then(
+        engine.inspect(id, options.found).then(
           (info) => {
             answers++;
             done(info);

@@ -1,4 +1,4 @@
-import type { Config } from '../config/index.ts';
+import { type Config, loadedPlugins } from '../config/index.ts';
 import type { BoundCatalogue } from '../fields/index.ts';
 
 interface RuleIdentity {
@@ -13,7 +13,11 @@ export function appendOutput(
   catalogue: BoundCatalogue,
   print: string,
 ): (rule: RuleIdentity, output: string) => string {
-  const suggested = catalogue.fields.filter((field) => field.suggested);
+  const plugins = new Set(loadedPlugins(config).map((plugin) => plugin.name));
+  // Containers are always looked up; what stands around their pods only when it is asked for.
+  const suggested = catalogue.fields.filter(
+    (field) => field.suggested && (field.class !== 'k8smeta' || plugins.has('k8smeta')),
+  );
   return (rule, output) => {
     const parts = [output];
     for (const entry of entriesFor(config, rule)) {

@@ -1,0 +1,103 @@
+/** Alerts wait a moment for what engines and Kubernetes say of their containers; events do not. */
+import type { AlertFormatter } from '../alert.ts';
+import type { Event } from '../event/index.ts';
+import { type Field, isMetadata, keepMoment } from '../fields/index.ts';
+import { type Expr, type FieldRef, interpret, type Rule, remainder } from '../rules/index.ts';
+import type { State } from '../state/index.ts';
+
+export interface HeldAlerts {
+  /**
+   * Takes over the alert for a match in a container of which nothing is known yet; false when the alert neither shows
+   * its metadata nor depends on it.
+   */
+  take(rule: Rule, event: Event, state: State, formatter: AlertFormatter): boolean;
+  /** Lets go what has its metadata, or has waited long enough. */
+  release(): void;
+  /** How many wait. */
+  readonly size: number;
+}
+
+export interface HeldAlertsOptions {
+  /** Longest wait, in milliseconds. */
+  readonly waitMs: number;
+  /** Whether the metadata of a container may still come. */
+  awaits(container: string): boolean;
+  /** Gets each alert's line in the end; null when the output asks to be dropped. */
+  emit(rule: Rule, line: string | null): void;
+}
+
+/** Appended to the output of an alert that goes without. */
+const MISSING = ' wh.container.metadata=missing';
+/** Alerts that wait at most; further ones go as they are. */
+const MAX_HELD = 10_000;
+
+interface Held {
+  readonly rule: Rule;
+  readonly container: string;
+  readonly until: number;
+  readonly isKnown: () => boolean;
+  /** What is still to be judged once the metadata is there. */
+  readonly holds: () => boolean;
+  readonly line: (note: string) => string | null;
+}
+
+export function createHeldAlerts(options: HeldAlertsOptions): HeldAlerts {
+  let held: Held[] = [];
+  return {
+    take(rule, event, state, formatter) {
+      const container = state.thread?.container ?? '';
+      if (container === '' || state.containers.has(container)) return false;
+      const line = formatter.hold(rule, event, state);
+      if (held.length >= MAX_HELD || !options.awaits(container)) {
+        if (line === null) return false;
+        options.emit(rule, line(MISSING));
+        return true;
+      }
+      const rest = remainder(rule.condition, (field) => reader(field)(event, state), isOpen);
+      const open = rest.kind !== 'constant';
+      if (line === null && !open) return false;
+      const moment = keepMoment(event, state);
+      const now = open ? null : formatter.line(rule, event, state);
+      held.push({
+        rule,
+        container,
+        until: performance.now() + options.waitMs,
+        isKnown: () => state.containers.has(container),
+        holds: () => judge(rest, moment),
+        line: line ?? (() => now),
+      });
+      return true;
+    },
+    release() {
+      if (held.length === 0) return;
+      const now = performance.now();
+      const waiting: Held[] = [];
+      for (const one of held) {
+        const known = one.isKnown();
+        if (!known && now < one.until && options.awaits(one.container)) waiting.push(one);
+        else if (one.holds()) options.emit(one.rule, one.line(known ? '' : MISSING));
+      }
+      held = waiting;
+    },
+    get size() {
+      return held.length;
+    },
+  };
+}
+
+function judge(rest: Expr, { event, state }: ReturnType<typeof keepMoment>): boolean {
+  return interpret(rest, (field) => reader(field)(event, state));
+}
+
+const isOpen = (field: FieldRef): boolean => isMetadata(field.spec as Field);
+
+const readers = new WeakMap<FieldRef, ReturnType<Field['bind']>>();
+
+function reader(field: FieldRef): ReturnType<Field['bind']> {
+  let read = readers.get(field);
+  if (read === undefined) {
+    read = (field.spec as Field).bind(field.argument);
+    readers.set(field, read);
+  }
+  return read;
+}

@@ -1,0 +1,146 @@
+/** What container engines and Kubernetes say, brought into the state of the live events. */
+import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import { type Config, loadedPlugins } from '../config/index.ts';
+import { log } from '../log.ts';
+import { type RuntimeSettings, runtimeSettings } from '../runtime/index.ts';
+import {
+  containerOfCgroups,
+  hostRoot,
+  type State,
+  shortContainerId,
+  type Thread,
+  unmanagedContainer,
+} from '../state/index.ts';
+import type { FromMetadata, MetadataSetup, MetadataWorkerData } from './metadata-worker.ts';
+import type { OpenSource } from './open-source.ts';
+
+export interface Metadata {
+  /** Whether something is still being found out about the container. */
+  awaits(id: string): boolean;
+  /** Brings what was learnt meanwhile into the state; to be called between events. */
+  poll(): void;
+  close(): void;
+}
+
+export interface MetadataOptions {
+  readonly runtimes: RuntimeSettings;
+  /** The port of messages is read by {@link Metadata.poll} alone; tests put something else at the other end. */
+  readonly open?: (setup: MetadataSetup) => MetadataPeer;
+}
+
+/** The other end: looks containers up and tells what it finds. */
+export interface MetadataPeer {
+  ask(ids: readonly string[]): void;
+  /** The next message, if there is one. */
+  receive(): FromMetadata | null;
+  close(): void;
+}
+
+/** A container that no engine knew is asked about again with a process that it starts after that (ms). */
+const ASK_AGAIN_MS = 5000;
+/** Events of a container may still be on their way when it is already removed (ms). */
+const KEEP_REMOVED_MS = 10_000;
+const MAX_ASKED = 8192;
+
+/** The metadata of a source of live system calls; null for other sources, and when it is turned off. */
+export function metadataFor(source: OpenSource, config: Config): Metadata | null {
+  const { enabled, label_max_len, engines } = config.windhover.containers;
+  if (!enabled || !LIVE.has(source.engine)) return null;
+  const plugin = loadedPlugins(config).find(({ name }) => name === 'container');
+  const init = typeof plugin?.initConfig === 'object' ? plugin.initConfig : {};
+  const said = { label_max_len, ...init, engines: { ...(init.engines ?? {}), ...engines } };
+  return openMetadata(source.state, { runtimes: runtimeSettings(said) });
+}
+
+/** Engines of {@link OpenSource} that show this machine as it is now. */
+const LIVE: ReadonlySet<string> = new Set(['modern_bpf']);
+
+export function openMetadata(state: State, options: MetadataOptions): Metadata {
+  const peer = (options.open ?? startWorker)({ runtimes: options.runtimes, root: hostRoot() });
+  /** When each container was asked about; null once it was answered that it is not known. */
+  const asked = new Map<string, { readonly at: number; open: boolean }>();
+  let questions: string[] = [];
+  let removed: { id: string; at: number }[] = [];
+
+  function learn(id: string, thread: Thread): void {
+    const before = asked.get(id);
+    const now = performance.now();
+    if (before !== undefined && (before.open || now - before.at < ASK_AGAIN_MS)) return;
+    const { fullId, engine } = containerOfCgroups(thread.cgroups);
+    if (fullId === '') return;
+    if (engine !== '') {
+      state.setContainer(id, unmanagedContainer(id, engine));
+      return;
+    }
+    if (asked.size >= MAX_ASKED) asked.clear();
+    asked.set(id, { at: now, open: true });
+    questions.push(fullId);
+  }
+
+  function take(message: FromMetadata): void {
+    switch (message.kind) {
+      case 'container':
+        asked.delete(message.info.id);
+        state.setContainer(message.info.id, message.info);
+        break;
+      case 'missing': {
+        const id = shortContainerId(message.fullId);
+        const question = asked.get(id);
+        if (question !== undefined) question.open = false;
+        // Every engine says that it is none of theirs.
+        if (message.why === 'unknown') state.setContainer(id, unmanagedContainer(id, 'bare'));
+        break;
+      }
+      case 'removed':
+        removed.push({ id: shortContainerId(message.fullId), at: performance.now() });
+        break;
+      case 'log':
+        log.info(message.text);
+        break;
+    }
+  }
+
+  function forgetRemoved(): void {
+    const limit = performance.now() - KEEP_REMOVED_MS;
+    if (removed.length === 0 || (removed[0] as { at: number }).at > limit) return;
+    for (const { id, at } of removed) if (at <= limit) state.setContainer(id, null);
+    removed = removed.filter(({ at }) => at > limit);
+  }
+
+  state.unknownContainer = learn;
+  for (const thread of state.threads) {
+    if (thread.container !== '' && !state.containers.has(thread.container)) learn(thread.container, thread);
+  }
+  return {
+    awaits: (id) => asked.get(id)?.open === true,
+    poll() {
+      if (questions.length > 0) {
+        peer.ask(questions);
+        questions = [];
+      }
+      for (let message = peer.receive(); message !== null; message = peer.receive()) take(message);
+      forgetRemoved();
+    },
+    close() {
+      state.unknownContainer = null;
+      peer.close();
+    },
+  };
+}
+
+/** A thread of its own; its messages are taken when it suits us, not when the event loop gets to them. */
+function startWorker(setup: MetadataSetup): MetadataPeer {
+  const { port1: ours, port2: theirs } = new MessageChannel();
+  const workerData: MetadataWorkerData = { ...setup, port: theirs };
+  const worker = new Worker(new URL('./metadata-worker.ts', import.meta.url), { workerData, transferList: [theirs] });
+  worker.unref();
+  worker.on('error', (error: Error) => log.error(`Metadata of containers is not available any more: ${error.message}`));
+  return {
+    ask: (ids) => ours.postMessage(ids),
+    receive: () => receiveMessageOnPort(ours)?.message ?? null,
+    close() {
+      ours.close();
+      void worker.terminate();
+    },
+  };
+}
