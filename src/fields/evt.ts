@@ -15,19 +15,13 @@ import {
   rawParam,
   textParam,
 } from './params.ts';
-import { syscallName } from './syscalls.ts';
+import { genericName } from './syscalls.ts';
 
 const row = rowMaker('evt', { sources: ['syscall'] });
 
-const GENERIC = new Set([EventType.GENERIC_E as number, EventType.GENERIC_X as number]);
-
 /** `evt.type`: the event's name, for the generic type the system call's. */
 export function eventName(event: Event): string {
-  if (GENERIC.has(event.type) && 1 < event.nparams && event.len(1) >= 2) {
-    const name = syscallName(event.u16(1));
-    if (name !== '') return name;
-  }
-  return event.info.name;
+  return genericName(event) || event.info.name;
 }
 
 /** Index of the parameter called `name` by event type; -1 where the type has none. */

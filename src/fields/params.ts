@@ -17,7 +17,7 @@ import {
   UNKNOWN_DIRECTORY,
 } from '../state/index.ts';
 import { errnoName, signalName } from './errno.ts';
-import { syscallName } from './syscalls.ts';
+import { genericName } from './syscalls.ts';
 
 /** What stands in texts for a parameter without value. */
 export const NOT_AVAILABLE = '<NA>';
@@ -368,7 +368,7 @@ export function paramText(event: Event, i: number, state: State): ParamText | nu
       return { text: names.join(' '), resolved: '' };
     }
     case 'SYSCALLID':
-      return { text, resolved: 1 < event.nparams ? syscallName(event.u16(1)) : '' };
+      return { text, resolved: genericName(event) };
     case 'BOOL':
       return PLAIN(value === 0 ? 'false' : 'true');
     case 'RELTIME':
