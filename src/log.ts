@@ -21,11 +21,6 @@ export function configureLog(options: Partial<LogOptions>): void {
   current = { ...current, ...options };
 }
 
-/** The options in force. */
-export function logOptions(): Readonly<LogOptions> {
-  return current;
-}
-
 /**
  * The program's own messages (never alerts). Written synchronously to the descriptor, so that a message is
  * out before the process ends and also comes from worker threads in order.

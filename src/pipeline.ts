@@ -268,5 +268,7 @@ function timeoutAlert(limit: number, last: bigint): InternalAlert {
 
 function stateCounters({ state }: OpenSource): PipelineSnapshot['state'] {
   const { threads, unknownThreads, droppedThreads, purgedThreads } = state.counters;
-  return { threads, fds: 0, unknownThreads, droppedThreads, purgedThreads };
+  let fds = 0;
+  for (const thread of state.threads) if (thread.isMain) fds += thread.fds.size;
+  return { threads, fds, unknownThreads, droppedThreads, purgedThreads };
 }

@@ -7,9 +7,9 @@ export type { ConfigFile } from './document.ts';
 export { parseDuration } from './duration.ts';
 export { ConfigError, type Position } from './error.ts';
 export { BUILT_IN_PLUGINS, type LoadedPlugin, loadedPlugins, type PluginInfo } from './plugins.ts';
-export { type RulesFiles, rulesFiles } from './rules-files.ts';
+export { rulesFiles } from './rules-files.ts';
 export type { Config } from './schema.ts';
-export { enabledRules, type RuleSelection } from './selection.ts';
+export { enabledRules } from './selection.ts';
 
 /** Where Falco looks for its configuration. */
 export const DEFAULT_CONFIG_FILE = '/etc/falco/falco.yaml';

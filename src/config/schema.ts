@@ -248,8 +248,18 @@ export const configSchema = z.object({
       'none',
       'The initial state is read from /proc.',
     ),
-    libbpf_stats_enabled: key(flag(true), 'Run count and time of the BPF programs.'),
-    plugins_metrics_enabled: key(flag(true), 'Counters of the plugins.'),
+    libbpf_stats_enabled: key(
+      flag(true),
+      'Run count and time of the BPF programs.',
+      'none',
+      'The kernel’s accounting of BPF programs is not turned on: it costs every program on the host.',
+    ),
+    plugins_metrics_enabled: key(
+      flag(true),
+      'Counters of the plugins.',
+      'none',
+      'Built-in plugins count as event sources.',
+    ),
     jemalloc_stats_enabled: key(flag(false), 'Counters of jemalloc.', 'none', 'jemalloc is not used.'),
     convert_memory_to_mb: key(flag(true), 'Memory in MB.'),
     include_empty_values: key(flag(false), 'Also metrics that are zero.'),
@@ -298,7 +308,20 @@ export const configSchema = z.object({
         'own',
       ),
     }),
-    kubernetes: key(z.record(z.string(), z.unknown()).default({}), 'Kubernetes metadata.', 'own'),
+    kubernetes: section({
+      enabled: key(
+        z.enum(['auto', 'true', 'false']).default('auto'),
+        'Follow the pods of this node: `auto` does so in a pod, and with the plugin k8smeta.',
+        'own',
+      ),
+      kubeconfig: key(text(''), 'A kubeconfig file; without it KUBECONFIG, or the service account of our pod.', 'own'),
+      node_name: key(text(''), 'Name of this node; without it NODE_NAME or FALCO_K8S_NODE_NAME.', 'own'),
+      kubelet: key(
+        text(''),
+        'URL of the kubelet (`https://NODE:10250`), asked for pods while the API server is away.',
+        'own',
+      ),
+    }),
   }),
 });
 

@@ -31,11 +31,19 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 describe('lane', () => {
-  const quiet = { capacity: 0, timeoutMs: 10, lingerMs: 0, onBlocked: () => {}, onError: () => {} };
+  const quiet = {
+    capacity: 0,
+    timeoutMs: 10,
+    lingerMs: 0,
+    onBlocked: () => {},
+    onDropped: () => {},
+    onError: () => {},
+  };
 
   test('keeps order, counts what is lost, reports a blocked channel, and never makes push wait', async () => {
     const seen: string[] = [];
     const blocked: string[] = [];
+    const lost: number[] = [];
     let release: () => void = () => {};
     const gate = new Promise<void>((resolve) => {
       release = resolve;
@@ -48,7 +56,12 @@ describe('lane', () => {
       },
       close: async () => {},
     };
-    const lane = createLane(slow, { ...quiet, capacity: 3, onBlocked: (name) => blocked.push(name) });
+    const lane = createLane(slow, {
+      ...quiet,
+      capacity: 3,
+      onBlocked: (name) => blocked.push(name),
+      onDropped: (_name, total) => lost.push(total),
+    });
     for (let i = 0; i < 10; i++) lane.push(message(String(i)));
     await until(() => blocked.length > 0);
     expect(lane.stats()).toMatchObject({ written: 0, dropped: 7, waiting: 3 });
@@ -56,6 +69,7 @@ describe('lane', () => {
     await lane.drainedTo(0);
     expect(seen).toEqual(['0', '1', '2']);
     expect(blocked[0]).toBe('slow');
+    expect(lost).toEqual([1]);
   });
 
   test('a refused write is counted and the next one is tried', async () => {

@@ -31,6 +31,7 @@ export async function openOutputs(config: Config, extra: readonly Channel[] = []
       timeoutMs: config.output_timeout,
       lingerMs: config.buffered_outputs && channel.name === 'stdout' ? LINGER_MS : 0,
       onBlocked: (name) => log.critical(`"${name}" output timeout, this output channel is blocked`),
+      onDropped: (name, total) => log.error(`${name} output: the queue is full, ${total} alerts lost so far`),
       onError: (name, error) => log.error(`${name} output: ${error.message}`),
     }),
   );

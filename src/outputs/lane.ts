@@ -8,6 +8,8 @@ export interface LaneOptions {
   /** Longest time that a message is held back to be written together with others; 0 to write at once. */
   readonly lingerMs: number;
   onBlocked(channel: string): void;
+  /** Messages were lost because the queue is full; told at most every {@link DROP_REPORT_MS}, with the total so far. */
+  onDropped(channel: string, total: number): void;
   onError(channel: string, error: Error): void;
 }
 
@@ -20,6 +22,8 @@ export interface LaneStats {
   readonly waiting: number;
 }
 
+/** How often lost messages are told of, in milliseconds. */
+const DROP_REPORT_MS = 10_000;
 /** Most messages in one write. */
 const BATCH = 512;
 /** Most characters that wait in one queue, whatever its capacity: a channel that stays blocked must not take all memory. */
@@ -47,6 +51,7 @@ export function createLane(channel: Channel, options: LaneOptions): Lane {
   let dropped = 0;
   let failed = 0;
   let closing = false;
+  let reported = Number.NEGATIVE_INFINITY;
   const waiters: { limit: number; resolve: () => void }[] = [];
 
   const waiting = (): number => queue.length + inFlight;
@@ -89,6 +94,11 @@ export function createLane(channel: Channel, options: LaneOptions): Lane {
     push(message) {
       if ((options.capacity > 0 && waiting() >= options.capacity) || characters > MAX_WAITING) {
         dropped++;
+        const now = performance.now();
+        if (now - reported >= DROP_REPORT_MS) {
+          reported = now;
+          options.onDropped(channel.name, dropped);
+        }
         return;
       }
       characters += message.line.length;

@@ -19,6 +19,8 @@ export interface EventTotals {
   readonly drops: number;
   /** By reason: the part after `n_drops_` of Falco's field names. */
   readonly byReason: Readonly<Record<string, number>>;
+  /** Events of each CPU, where they are counted. */
+  readonly perCpu?: readonly number[];
 }
 
 /** The change within the last second. */

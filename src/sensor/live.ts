@@ -117,13 +117,13 @@ function noTotals(): EventTotals {
 }
 
 function read(source: SyscallSource): EventTotals {
-  const { produced, dropped } = source.counters();
+  const { produced, producedPerCpu, dropped } = source.counters();
   const drops = Object.values(dropped).reduce((sum, n) => sum + n, 0);
   const byReason: Record<string, number> = { buffer_total: drops };
   for (const [name, count] of Object.entries(dropped)) {
     byReason[`buffer_${name === 'other' ? 'other_interest' : name}_exit`] = count;
   }
-  return { events: produced - drops, drops, byReason };
+  return { events: produced - drops, drops, byReason, perCpu: producedPerCpu };
 }
 
 /** The source, which ends once the command has and its last events are read, and tells before it closes. */

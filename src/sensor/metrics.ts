@@ -19,8 +19,6 @@ export interface SourceMetric extends EventTotals {
   readonly name: string;
   /** What Falco calls the engine: `modern_bpf`, `savefile`, `nodriver`. */
   readonly engine: string;
-  /** Events of each CPU, where they are counted. */
-  readonly perCpu: readonly number[];
 }
 
 export interface StateMetric {
@@ -112,7 +110,7 @@ export function metricFields(now: Metrics, previous: Metrics | null, source: Sou
     set('scap.evts_drop_rate_sec', rate(source.drops, before?.drops));
     for (const [reason, value] of Object.entries(source.byReason)) set(`scap.n_drops_${reason}`, value);
     if (options.kernel_event_counters_per_cpu_enabled) {
-      for (const [cpu, value] of source.perCpu.entries()) set(`scap.n_evts_cpu_${cpu}`, value);
+      for (const [cpu, value] of (source.perCpu ?? []).entries()) set(`scap.n_evts_cpu_${cpu}`, value);
     }
   }
   return fields;
@@ -242,7 +240,7 @@ function scapMetrics(out: Exposition, source: SourceMetric, options: Options): v
     }
   }
   if (options.kernel_event_counters_per_cpu_enabled) {
-    source.perCpu.forEach((value, cpu) => {
+    source.perCpu?.forEach((value, cpu) => {
       out.value('counter', 'falcosecurity_scap_n_evts_cpu_total', 'Events read, by CPU.', value, {
         ...labels,
         cpu: String(cpu),

@@ -52,7 +52,7 @@ export function startMonitoring(options: MonitoringOptions): Monitoring {
       kernelRelease: release(),
       bootTime: bootTime(root),
       cpus: navigator.hardwareConcurrency,
-      sources: sources.map((source) => ({ perCpu: [], ...source })),
+      sources,
       state,
       rules: rules.map(({ rule, severity, source, tags, count }) => ({
         rule,

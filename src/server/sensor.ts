@@ -8,8 +8,6 @@ export interface SensorServerOptions {
   readonly versions: string;
   /** The answer of `/metrics` in Prometheus' text form; null when metrics are off. */
   readonly metrics: (() => Promise<string>) | null;
-  /** Text that says what is wrong with the sensor; null while it is well. */
-  readonly unwell?: () => string | null;
 }
 
 export interface SensorServer {
@@ -53,9 +51,7 @@ async function answer(options: SensorServerOptions, request: IncomingMessage, re
     return send(response, 405, 'text/plain', 'only GET\n');
   }
   if (path === options.webserver.k8s_healthz_endpoint) {
-    const problem = options.unwell?.() ?? null;
-    if (problem === null) return send(response, 200, 'application/json', '{"status": "ok"}');
-    return send(response, 503, 'application/json', JSON.stringify({ status: problem }));
+    return send(response, 200, 'application/json', '{"status": "ok"}');
   }
   if (path === '/versions') return send(response, 200, 'application/json', options.versions);
   if (path === '/metrics' && options.metrics !== null) {

@@ -71,6 +71,8 @@ export interface SyscallSource extends Source {
 
 export interface SyscallCounters {
   readonly produced: number;
+  /** The same by CPU. */
+  readonly producedPerCpu: readonly number[];
   /** By {@link DROP_CLASSES}. */
   readonly dropped: Readonly<Record<string, number>>;
   /** Processes that the scope had no room for, which therefore are not watched. */
@@ -297,18 +299,19 @@ class LiveSource implements SyscallSource {
   }
 
   counters(): SyscallCounters {
-    let produced = 0;
+    const producedPerCpu: number[] = [];
     let scopeFull = 0;
     const dropped = DROP_CLASSES.map(() => 0);
     for (const cpu of this.#map('counters').lookupPerCpu(0)) {
-      produced += Number(cpu.readBigUInt64LE(0));
+      producedPerCpu.push(Number(cpu.readBigUInt64LE(0)));
       dropped.forEach((_, index) => {
         dropped[index] += Number(cpu.readBigUInt64LE(8 + 8 * index));
       });
       scopeFull += Number(cpu.readBigUInt64LE(8 + 8 * dropped.length));
     }
     return {
-      produced,
+      produced: producedPerCpu.reduce((sum, n) => sum + n, 0),
+      producedPerCpu,
       dropped: Object.fromEntries(DROP_CLASSES.map((name, index) => [name, dropped[index]])),
       scopeFull,
     };
