@@ -74,6 +74,7 @@ export const SETTINGS = (url: string, host: string, port: number): Record<string
   'otlp.metrics': { endpoint: `${url}/v1/metrics` },
   'otlp.traces': { endpoint: `${url}/v1/traces` },
   pagerduty: { routingkey: 'KEY', url },
+  policyreport: { enabled: true },
   quickwit: { hostport: url },
   rabbitmq: { url: `amqp://${host}:${port}`, queue: 'falco' },
   redis: { address: `${host}:${port}` },

@@ -44,6 +44,7 @@ import { otlpLogs } from './otlp/logs.ts';
 import { otlpMetrics } from './otlp/metrics.ts';
 import { otlpTraces } from './otlp/traces.ts';
 import { pagerduty } from './pagerduty.ts';
+import { policyreport } from './policyreport.ts';
 import { quickwit } from './quickwit.ts';
 import { rabbitmq } from './rabbitmq.ts';
 import { redis } from './redis.ts';
@@ -116,6 +117,7 @@ export const DESTINATIONS: readonly Destination[] = [
   otlpMetrics,
   otlpTraces,
   pagerduty,
+  policyreport,
   quickwit,
   rabbitmq,
   redis,

@@ -49,10 +49,10 @@ mutualtlsclient: {certfile: /c}
         // Everything that could turn the output on is set too.
         const all = Object.fromEntries(
           Object.entries(options)
-            .filter(([, other]) => other.type !== 'flag' && other.type !== 'map')
+            .filter(([other, { type }]) => (type !== 'flag' || other === 'enabled') && type !== 'map')
             .map(([other, { type, values }]) => [
               `${name}.${other}`.toUpperCase().replaceAll('.', '_'),
-              type === 'integer' ? '1' : (values?.at(-1) ?? 'v'),
+              type === 'integer' ? '1' : type === 'flag' ? 'true' : (values?.at(-1) ?? 'v'),
             ]),
         );
         const { outputs, problems } = load('', { ...all, [variable]: given });
