@@ -72,6 +72,7 @@ export async function main(args: string[]): Promise<number> {
     .option('--database <url>', 'a PostgreSQL database instead of SQLite')
     .option('--rules <file...>', 'rule files that alerts are explained with and exceptions are tried against')
     .option('--captures <dir...>', 'directories that sensors of this host record into')
+    .option('--sensor <url...>', 'sensors whose metrics are asked for, as http://127.0.0.1:8765')
     .option('--forwarder <url...>', 'forwarders to ask how they are, as http://127.0.0.1:2801')
     .option('--public-url <url>', 'where users reach the hub, when a proxy stands before it')
     .option('--oidc <file>', 'YAML with issuer, client_id, client_secret_file, roles: log in by OpenID Connect')
@@ -85,6 +86,7 @@ export async function main(args: string[]): Promise<number> {
       rules?: string[];
       captures?: string[];
       forwarder?: string[];
+      sensor?: string[];
       publicUrl?: string;
       oidc?: string;
       fsync?: boolean;
@@ -108,6 +110,7 @@ export async function main(args: string[]): Promise<number> {
       publicUrl: options.publicUrl,
       ruleFiles: options.rules,
       captureDirectories: options.captures,
+      sensors: options.sensor,
       forwarders: options.forwarder?.map((url) => ({ url })),
       oidc: options.oidc === undefined ? undefined : readOidc(options.oidc),
       log: (message) => process.stderr.write(`hub: ${message}\n`),

@@ -12,6 +12,7 @@ interface Options {
   readonly data: string;
   readonly listen: string;
   readonly forwardPort: string;
+  readonly sensorPort: string;
   readonly forwardConfig?: string;
   readonly demo?: true;
   readonly sensor: boolean;
@@ -49,6 +50,7 @@ export async function main(args: string[]): Promise<number> {
     .option('--data <dir>', 'where everything is kept', defaultData())
     .option('--listen <addr>', 'address and port of the UI', '127.0.0.1:2802')
     .option('--forward-port <port>', 'port of the forwarder on 127.0.0.1', '2801')
+    .option('--sensor-port <port>', 'port of the sensor’s health and metrics on 127.0.0.1', '8765')
     .option('--forward-config <file>', 'further destinations, in the configuration of Falcosidekick')
     .option('--demo', 'watch a harmless workload that does what intruders do')
     .option('--no-sensor', 'hub and forwarder only, for alerts from elsewhere')
@@ -97,6 +99,7 @@ async function up(options: Options, sensorFlags: readonly string[]): Promise<num
         join(data, 'recordings'),
         '--forwarder',
         forwarderUrl,
+        ...(options.sensor && !options.demo ? ['--sensor', `http://127.0.0.1:${options.sensorPort}`] : []),
         ...rules.flatMap((file) => ['--rules', file]),
       ],
       env: { WINDHOVER_INGEST_TOKEN: token },
@@ -119,23 +122,35 @@ async function up(options: Options, sensorFlags: readonly string[]): Promise<num
       args: [
         ...(options.demo ? ['demo'] : []),
         ...sensorFlags,
-        '-o',
-        'json_output=true',
-        '-o',
-        'http_output.enabled=true',
-        '-o',
-        `http_output.url=${forwarderUrl}/`,
-        '-o',
-        `capture.path_prefix=${join(data, 'recordings/alert')}`,
-        ...(options.demo
-          ? ['-o', 'capture.enabled=true', '-o', 'capture.mode=all_rules', '-o', 'capture.default_duration=2000']
-          : []),
+        ...configured({
+          json_output: 'true',
+          'http_output.enabled': 'true',
+          'http_output.url': `${forwarderUrl}/`,
+          'capture.path_prefix': join(data, 'recordings/alert'),
+        }),
+        ...configured(
+          options.demo
+            ? { 'capture.enabled': 'true', 'capture.mode': 'all_rules', 'capture.default_duration': '2000' }
+            : {
+                'webserver.enabled': 'true',
+                'webserver.listen_address': '127.0.0.1',
+                'webserver.listen_port': options.sensorPort,
+                'webserver.prometheus_metrics_enabled': 'true',
+                'metrics.enabled': 'true',
+                'metrics.output_rule': 'false',
+              },
+        ),
       ],
       env: {},
       ...(options.demo ? { once: true } : {}),
     });
   }
   return supervise(members);
+}
+
+/** Keys of the configuration as flags. */
+function configured(keys: Readonly<Record<string, string>>): string[] {
+  return Object.entries(keys).flatMap(([key, value]) => ['-o', `${key}=${value}`]);
 }
 
 /** Keeps the members running until a signal comes; then all end, the last first. Resolves with the exit status. */

@@ -101,7 +101,7 @@ export function openSqlite(path: string, options: { fsync?: boolean } = {}): Sql
       // Deleted terms leave gravestones until their segment is merged; a bounded amount of merging a time.
       db.exec("INSERT INTO terms(terms, rank) VALUES('merge', 2000)");
       db.exec('PRAGMA incremental_vacuum');
-      db.exec('PRAGMA wal_checkpoint(PASSIVE)');
+      db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
     },
     backup: async (target) => {
       await backup(db, target);

@@ -120,7 +120,7 @@ const KINDS: readonly Kind[] = [
     weight: 200,
     rule: 'Outbound connection to the API server',
     priority: 'Notice',
-    tags: ['T1565', 'container', 'mitre_discovery', 'network'],
+    tags: ['T1613', 'container', 'mitre_discovery', 'network'],
     message: 'A container connected to the Kubernetes API server',
     fields: (pick) => ({
       ...contained(pick),

@@ -52,6 +52,20 @@ const RULES = `- list: shells
   priority: NOTICE
   tags: [T1098, host, mitre_persistence, users]
 
+- rule: Outbound connection to the API server
+  desc: Few programs in containers have to talk to Kubernetes; the others may be looking around.
+  condition: evt.type = connect and container and fd.sport in (443, 6443) and not proc.name in (kubelet, controller)
+  output: A container connected to the Kubernetes API server | connection=%fd.name process=%proc.name
+  priority: NOTICE
+  tags: [T1613, container, mitre_discovery, network]
+
+- rule: Package manager in a container
+  desc: What a container runs comes in its image. Packages that are installed later were reviewed by nobody.
+  condition: spawned and container and proc.name in (apt, apt-get, dpkg, yum, dnf, apk, pip, npm)
+  output: A package manager ran in a container | process=%proc.name command=%proc.cmdline
+  priority: ERROR
+  tags: [T1505, container, mitre_persistence, software_mgmt]
+
 - rule: Kernel module loaded
   desc: A module has every right of the kernel.
   condition: spawned and not container and proc.name in (insmod, modprobe)
@@ -141,6 +155,7 @@ export function story(now: number, count = 9000) {
           { name: 'pagerduty', circuit: 'closed', depth: 0, error: null, since: null, dead: 0 },
         ],
       });
+      await store.sql.shrink();
       await store.write((writer) =>
         writer.run(
           'INSERT INTO searches(name, url, who, created) VALUES(?,?,?,?)',

@@ -52,7 +52,11 @@ function Sensors({ reports, hosts }: { reports: readonly ReportRow[]; hosts: Hea
                     <b>{visible(sensor.name)}</b>
                   </td>
                   <td>
-                    <Freshness time={sensor.time} />
+                    {text(sensor.body.error) === '' ? (
+                      <Freshness time={sensor.time} />
+                    ) : (
+                      <span class="tagged bad">{visible(text(sensor.body.error))}</span>
+                    )}
                   </td>
                   <td>{text(sensor.body.version)}</td>
                   <td>{text(sensor.body.kernel)}</td>
@@ -254,8 +258,8 @@ export function HealthPage() {
                   <dd>{data.store.kind === 'sqlite' ? 'SQLite' : 'PostgreSQL'}</dd>
                 </div>
                 <div>
-                  <dt>Memory of the hub</dt>
-                  <dd>{bytes(data.store.rss)}</dd>
+                  <dt>Hosts</dt>
+                  <dd>{number(data.hosts.length)}</dd>
                 </div>
               </dl>
             </section>

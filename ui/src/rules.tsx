@@ -55,6 +55,7 @@ function RuleList({
   const shown = rules.filter((rule) =>
     `${rule.name} ${rule.tags.join(' ')} ${rule.file}`.toLowerCase().includes(words.value.toLowerCase()),
   );
+  const costs = rules.some((rule) => rule.cost !== null);
   const total = Math.max(
     1,
     rules.reduce((sum, rule) => sum + rule.hits, 0),
@@ -108,7 +109,7 @@ function RuleList({
                   <th class="right">Alerts, 7 days</th>
                   <th style={{ width: '110px', minWidth: '90px' }}>Share</th>
                   <th class="right">Groups</th>
-                  <th class="right">Cost</th>
+                  {costs ? <th class="right">Cost</th> : null}
                   <th class="right">Last fired</th>
                 </tr>
               </thead>
@@ -166,9 +167,11 @@ function RuleList({
                       </div>
                     </td>
                     <td class="right">{rule.groups}</td>
-                    <td class="right tight">
-                      {rule.cost === null ? <span class="faint">–</span> : `${Math.round(rule.cost)} ns`}
-                    </td>
+                    {costs ? (
+                      <td class="right tight">
+                        {rule.cost === null ? <span class="faint">–</span> : `${Math.round(rule.cost)} ns`}
+                      </td>
+                    ) : null}
                     <td class="right tight">
                       {rule.lastFired === null ? <span class="faint">never</span> : <When time={rule.lastFired} />}
                     </td>

@@ -3,12 +3,18 @@ import type { Json, Store } from '../../store/index.ts';
 import { readAlert, uidOf } from '../../store/index.ts';
 import { VERSION } from '../../version.ts';
 import type { ActionRow, HealthDetail, ReportRow } from '../api.ts';
-import type { Forwarders } from './forwarders.ts';
 import { type Call, Refusal, type Route } from './route.ts';
 import { readRetention } from './settings.ts';
 
-/** What sensors, forwarders and responders say of themselves, and how the hub itself is. */
-export function healthRoutes(store: Store, started: number, forwarders: Forwarders): Route[] {
+/**
+ * What sensors, forwarders and responders say of themselves, and how the hub itself is.
+ * @param others those that are asked rather than waited for
+ */
+export function healthRoutes(
+  store: Store,
+  started: number,
+  others: readonly { reports(): Promise<ReportRow[]> }[],
+): Route[] {
   let ingested = 0;
   const perSecond: number[] = [];
   store.watch((added) => {
@@ -56,7 +62,7 @@ export function healthRoutes(store: Store, started: number, forwarders: Forwarde
         rss: process.memoryUsage.rss(),
       },
       retention: await readRetention(store),
-      reports: [...reports, ...(await forwarders.reports())],
+      reports: [...(await Promise.all(others.map((other) => other.reports()))).flat(), ...reports],
       hosts: [...lastSeen]
         .map(([name, time]) => ({ name, lastSeen: time / 1000, day: day.get(name) ?? 0 }))
         .sort((a, b) => a.name.localeCompare(b.name)),

@@ -13,6 +13,7 @@ import { createOidc, type OidcSettings } from './oidc.ts';
 import { createPages, SECURITY_HEADERS, UI_DIRECTORY } from './page.ts';
 import { BODY_BYTES, type Call, type Caller, mayUse, problem, Refusal, type Route } from './route.ts';
 import { createRuleBook } from './rules.ts';
+import { createSensors } from './sensors.ts';
 import { accountRoutes, readRetention, sessionRoutes, storeRoutes } from './settings.ts';
 import { readTimeline } from './timeline.ts';
 
@@ -29,6 +30,8 @@ export interface HubOptions {
   readonly captureDirectories?: readonly string[] | undefined;
   /** Forwarders that are asked how they are. */
   readonly forwarders?: readonly ForwarderAddress[] | undefined;
+  /** Sensors whose metrics are asked for, as http://10.0.0.1:8765. */
+  readonly sensors?: readonly string[] | undefined;
   readonly uiDirectory?: string | undefined;
   /** What goes wrong inside. */
   readonly log?: ((message: string) => void) | undefined;
@@ -173,7 +176,7 @@ export function createHub(options: HubOptions): Hub {
     ...book.routes,
     ...exceptionRoutes(store, book),
     ...forwarders.routes,
-    ...healthRoutes(store, started, forwarders),
+    ...healthRoutes(store, started, [createSensors(options.sensors ?? [], options.fetch), forwarders]),
     ...accountRoutes(store, access),
     ...storeRoutes(store, directory, retain),
   ];
