@@ -433,6 +433,9 @@ describe('a running sensor', () => {
     while (!existsSync(events)) await new Promise((done) => setTimeout(done, 10));
     writeFileSync(live, rule('Four', 'evt.type = openat'));
     await sensor.seen('Reloaded', 2);
+    appendFileSync(config, 'falco_libs: {snaplen: 160}\n');
+    await sensor.seen("The change of 'falco_libs' takes effect with the next start.");
+    await sensor.seen('Reloaded', 3);
     appendFileSync(config, 'priority: sometimes\n');
     await sensor.seen('Unknown priority');
     sensor.child.kill('SIGTERM');

@@ -1,7 +1,8 @@
 /** Runs a pipeline with everything around it: channels, signals, reload, webserver, metrics, the end's statistics. */
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
-import type { ConfigFile, LoadedConfig } from '../config/index.ts';
+import { isDeepStrictEqual } from 'node:util';
+import type { Config, ConfigFile, LoadedConfig } from '../config/index.ts';
 import { log, writeStderr } from '../log.ts';
 import { type Channel, type Message, type Outputs, openOutputs } from '../outputs/index.ts';
 import type { Pipeline, PipelineEnd, PipelineSetup, PipelineSnapshot } from '../sensor/contract.ts';
@@ -84,9 +85,18 @@ export async function runSensor(first: RunInput, options: RunOptions): Promise<R
       log.info(`${reason}, restarting...`);
       try {
         const next = await reread();
-        await pipeline.reload(next.setup);
+        const opened = await openOutputs(next.loaded.config, options.channels);
+        try {
+          await pipeline.reload(next.setup);
+        } catch (error) {
+          await opened.close(0);
+          throw error;
+        }
+        for (const key of changedForRestart(input.loaded.config, next.loaded.config)) {
+          log.warning(`The change of '${key}' takes effect with the next start.`);
+        }
         const before = outputs;
-        outputs = await openOutputs(next.loaded.config, options.channels);
+        outputs = opened;
         input = next;
         await before.close(next.loaded.config.output_timeout);
         await applyLogging(next.loaded.config, options.verbose);
@@ -122,6 +132,13 @@ export async function runSensor(first: RunInput, options: RunOptions): Promise<R
   const snapshot = await pipeline.snapshot();
   reportEnd(snapshot, outputs, options);
   return { end, snapshot, worst };
+}
+
+/** Keys that are read when sources and servers are opened. */
+const FIXED_KEYS = ['engine', 'webserver', 'plugins', 'load_plugins', 'falco_libs'] as const;
+
+function changedForRestart(before: Config, after: Config): string[] {
+  return FIXED_KEYS.filter((key) => !isDeepStrictEqual(before[key], after[key]));
 }
 
 /** Replay runs on this thread: nothing can overflow, and each alert comes in the order of the capture. */
