@@ -39,8 +39,8 @@ export interface GuestResult {
 }
 
 /**
- * Without protection keys: V8 guards its code with them when it can, and under emulation a kernel of 2020
- * now and then lost their state, which killed Node.
+ * All that the emulator can do but protection keys: V8 uses them to guard its code, and they are the suspect for two
+ * crashes of Node under 5.10 in some thirty runs.
  */
 const CPU = 'max,pku=off';
 
