@@ -57,7 +57,9 @@ test('neither the state nor any field throws on whatever bytes events are made o
         threads++;
         expect(state.groups.get(thread.pid)).toBe(thread.group);
         expect(thread.group.threads).toContain(thread);
-        if (thread.parent !== null) expect(state.threads.get(thread.parent.tid)).toBe(thread.parent);
+        expect(thread.parent).toBe(
+          thread.ptid > 0 && thread.ptid !== thread.tid ? state.threads.get(thread.ptid) : null,
+        );
         expect(thread.group.alive).toBe(thread.group.threads.filter((other) => !other.dead).length);
       }
       expect(threads).toBe(state.threads.size);

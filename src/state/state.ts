@@ -404,7 +404,10 @@ export class State {
     const group = thread.group;
     group.threads.push(thread);
     if (!thread.dead) group.alive++;
-    if (thread.tid === group.pid) group.main = thread;
+    if (thread.tid === group.pid) {
+      group.main = thread;
+      if (group.threads.length > 1) this.lineageEpoch++;
+    }
     if (thread.vtid === 1) group.reaper = true;
     this.adopt(thread, thread.ptid);
     const orphans = this.#orphans.get(thread.tid);
@@ -493,6 +496,8 @@ export class State {
     if (thread.tid === pid) group.main = thread;
     thread.group = group;
     thread.pid = pid;
+    this.changed(thread);
+    this.lineageEpoch++;
   }
 
   #handOverChildren(thread: Thread): void {
@@ -514,7 +519,10 @@ export class State {
     const group = thread.group;
     const at = group.threads.indexOf(thread);
     if (at >= 0) group.threads.splice(at, 1);
-    if (group.main === thread) group.main = null;
+    if (group.main === thread) {
+      group.main = null;
+      if (group.threads.length > 0) this.lineageEpoch++;
+    }
     this.threads.remove(thread);
     this.counters.threads = this.threads.size;
   }
