@@ -1,5 +1,5 @@
 /** Takes the pictures of docs/screenshots: every page, light and dark. `node test/hub/screenshots.ts [DIR]`. */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { CHROMIUM, startBrowser } from './browser.ts';
@@ -8,8 +8,12 @@ import { story } from './story.ts';
 const directory = process.argv[2] ?? join(import.meta.dirname, '../../docs/screenshots');
 mkdirSync(directory, { recursive: true });
 if (CHROMIUM === null) throw new Error('Chromium is not installed');
+const shippedRules = join(import.meta.dirname, '../../rules');
+const shipped = readdirSync(shippedRules)
+  .filter((name) => name.endsWith('.yaml'))
+  .map((name) => join(shippedRules, name));
 const told = story(Math.floor(Date.now() / 1000));
-const running = await startBrowser(CHROMIUM, told.alerts, { ruleFiles: [told.rules] });
+const running = await startBrowser(CHROMIUM, told.alerts, { ruleFiles: [...shipped, told.rules] });
 await told.after(running.store);
 
 const group = [...running.store.groups()].find((one) => one.rule === told.grave)?.id ?? 1;

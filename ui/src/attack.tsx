@@ -8,7 +8,9 @@ import { Failure, useLoad } from './parts.tsx';
 type Technique = AttackMatrix['tactics'][number]['techniques'][number];
 
 function Cell({ technique }: { technique: Technique }) {
-  const { id, name, rules, fired } = technique;
+  const { id, rules, fired } = technique;
+  // A long name may break after its slash.
+  const name = technique.name.replaceAll('/', '/\u200b');
   if (rules.length === 0) {
     return (
       <div class="cell silent" title={`${id} ${name}: no rule`}>
