@@ -52,6 +52,7 @@ export async function openPipeline(
   const held = createHeldAlerts({
     waitMs: setup.config.windhover.containers.alert_wait_ms,
     awaits: (container) => metadata?.awaits(container) ?? false,
+    starting: () => metadata?.starting ?? false,
     emit: addAlert,
   });
   let pending: Message[] = [];

@@ -20,7 +20,9 @@ export function remainder(expr: Expr, read: ReadField, open: (field: FieldRef) =
         if (rest.kind !== 'constant') children.push(rest);
         else if (rest.value === decisive) return rest;
       }
-      return children.length === 0 ? constant(!decisive, expr.range) : { ...expr, children };
+      const [only] = children;
+      if (only === undefined) return constant(!decisive, expr.range);
+      return children.length === 1 ? only : { ...expr, children };
     }
     case 'not': {
       const rest = remainder(expr.child, read, open);

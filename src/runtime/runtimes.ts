@@ -23,6 +23,8 @@ export interface RuntimesOptions {
 }
 
 export interface Runtimes {
+  /** Resolves once the engines that were there at the beginning have listed their containers, or failed to. */
+  readonly ready: Promise<void>;
   /** Asks the engines about a container by its full id; the answer comes to `found` or `missing`. */
   ask(fullId: string): void;
   close(): void;
@@ -40,11 +42,14 @@ const RECONNECT = [200, 500, 1000, 2000, 5000];
 interface Connected {
   readonly engine: ContainerEngine;
   reachable: boolean;
+  /** Called once, with the first answer or failure. */
+  settled(): void;
 }
 
 /** Finds the host's container engines by their sockets, follows them, and asks them about containers. */
 export function openRuntimes(options: RuntimesOptions): Runtimes {
   const engines = new Map<string, Connected>();
+  const beginnings: Promise<void>[] = [];
   const asked = new Set<string>();
   const waiting: string[] = [];
   let busy = 0;
@@ -58,10 +63,15 @@ export function openRuntimes(options: RuntimesOptions): Runtimes {
       for (const socket of sockets.flatMap((path) => existing(options.root, path))) {
         const key = `${kind}:${socket}`;
         if (engines.has(key)) continue;
-        const connected = { engine: connect(kind, socket, options.settings.labelMaxLength), reachable: true };
-        engines.set(key, connected);
+        const engine = connect(kind, socket, options.settings.labelMaxLength);
         options.log(`Container engine ${kind} at ${socket}`);
-        void follow(connected);
+        beginnings.push(
+          new Promise((settled) => {
+            const connected = { engine, reachable: true, settled };
+            engines.set(key, connected);
+            void follow(connected);
+          }),
+        );
       }
     }
   }
@@ -78,6 +88,7 @@ export function openRuntimes(options: RuntimesOptions): Runtimes {
         for (const id of await engine.list()) ask(id);
         if (!connected.reachable) options.log(`Container engine ${engine.kind} at ${engine.socket} is back`);
         connected.reachable = true;
+        connected.settled();
         attempt = 0;
         await watching;
       } catch (error) {
@@ -91,6 +102,7 @@ export function openRuntimes(options: RuntimesOptions): Runtimes {
           );
         }
         connected.reachable = false;
+        connected.settled();
       }
       await pause(RECONNECT[Math.min(attempt, RECONNECT.length - 1)] as number);
     }
@@ -158,6 +170,7 @@ export function openRuntimes(options: RuntimesOptions): Runtimes {
   discover();
   const timer = setInterval(discover, RECONNECT.at(-1)).unref();
   return {
+    ready: Promise.all(beginnings).then(() => {}),
     ask,
     close() {
       closed = true;

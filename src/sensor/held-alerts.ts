@@ -20,6 +20,8 @@ export interface HeldAlerts {
 export interface HeldAlertsOptions {
   /** Longest wait, in milliseconds. */
   readonly waitMs: number;
+  /** While this is so, nothing has waited too long. */
+  starting(): boolean;
   /** Whether the metadata of a container may still come. */
   awaits(container: string): boolean;
   /** Gets each alert's line in the end; null when the output asks to be dropped. */
@@ -70,7 +72,7 @@ export function createHeldAlerts(options: HeldAlertsOptions): HeldAlerts {
     },
     release() {
       if (held.length === 0) return;
-      const now = performance.now();
+      const now = options.starting() ? 0 : performance.now();
       const waiting: Held[] = [];
       for (const one of held) {
         const known = one.isKnown();

@@ -11,12 +11,14 @@ import {
   type Thread,
   unmanagedContainer,
 } from '../state/index.ts';
-import type { FromMetadata, MetadataSetup, MetadataWorkerData } from './metadata-worker.ts';
+import type { FromMetadata, KubernetesSettings, MetadataSetup, MetadataWorkerData } from './metadata-worker.ts';
 import type { OpenSource } from './open-source.ts';
 
 export interface Metadata {
   /** Whether something is still being found out about the container. */
   awaits(id: string): boolean;
+  /** Whether engines are still being connected to, which takes longer than an answer. */
+  readonly starting: boolean;
   /** Brings what was learnt meanwhile into the state; to be called between events. */
   poll(): void;
   close(): void;
@@ -24,6 +26,7 @@ export interface Metadata {
 
 export interface MetadataOptions {
   readonly runtimes: RuntimeSettings;
+  readonly kubernetes: KubernetesSettings | null;
   /** The port of messages is read by {@link Metadata.poll} alone; tests put something else at the other end. */
   readonly open?: (setup: MetadataSetup) => MetadataPeer;
 }
@@ -41,24 +44,52 @@ const ASK_AGAIN_MS = 5000;
 /** Events of a container may still be on their way when it is already removed (ms). */
 const KEEP_REMOVED_MS = 10_000;
 const MAX_ASKED = 8192;
+/** Longest time for the first connections (ms). */
+const START_MS = 10_000;
 
 /** The metadata of a source of live system calls; null for other sources, and when it is turned off. */
 export function metadataFor(source: OpenSource, config: Config): Metadata | null {
   const { enabled, label_max_len, engines } = config.windhover.containers;
   if (!enabled || !LIVE.has(source.engine)) return null;
-  const plugin = loadedPlugins(config).find(({ name }) => name === 'container');
-  const init = typeof plugin?.initConfig === 'object' ? plugin.initConfig : {};
+  const init = initConfig(config, 'container') ?? {};
   const said = { label_max_len, ...init, engines: { ...(init.engines ?? {}), ...engines } };
-  return openMetadata(source.state, { runtimes: runtimeSettings(said) });
+  return openMetadata(source.state, { runtimes: runtimeSettings(said), kubernetes: kubernetesSettings(config) });
+}
+
+function kubernetesSettings(config: Config): KubernetesSettings | null {
+  const { enabled, kubeconfig, node_name, kubelet } = config.windhover.kubernetes;
+  const plugin = initConfig(config, 'k8smeta');
+  if (enabled === 'false') return null;
+  const { NODE_NAME, FALCO_K8S_NODE_NAME } = process.env;
+  // Falco's own configuration names the variable, for the environment to fill in.
+  const named = String(plugin?.nodeName ?? '').replace(/^\$\{?\w+\}?$/, '');
+  return {
+    kubeconfig,
+    nodeName: node_name || named || NODE_NAME || FALCO_K8S_NODE_NAME || '',
+    kubelet,
+    optional: enabled === 'auto' && plugin === null,
+  };
+}
+
+/** What the configuration gives a built-in plugin; null when it does not load it. */
+function initConfig(config: Config, name: string): Readonly<Record<string, unknown>> | null {
+  const plugin = loadedPlugins(config).find((one) => one.name === name);
+  if (plugin === undefined) return null;
+  return typeof plugin.initConfig === 'object' ? plugin.initConfig : {};
 }
 
 /** Engines of {@link OpenSource} that show this machine as it is now. */
 const LIVE: ReadonlySet<string> = new Set(['modern_bpf']);
 
 export function openMetadata(state: State, options: MetadataOptions): Metadata {
-  const peer = (options.open ?? startWorker)({ runtimes: options.runtimes, root: hostRoot() });
+  const peer = (options.open ?? startWorker)({
+    runtimes: options.runtimes,
+    kubernetes: options.kubernetes,
+    root: hostRoot(),
+  });
   /** When each container was asked about; null once it was answered that it is not known. */
   const asked = new Map<string, { readonly at: number; open: boolean }>();
+  let startsUntil = performance.now() + START_MS;
   let questions: string[] = [];
   let removed: { id: string; at: number }[] = [];
 
@@ -94,6 +125,12 @@ export function openMetadata(state: State, options: MetadataOptions): Metadata {
       case 'removed':
         removed.push({ id: shortContainerId(message.fullId), at: performance.now() });
         break;
+      case 'pod':
+        state.setPod(message.uid, message.pod);
+        break;
+      case 'ready':
+        startsUntil = 0;
+        break;
       case 'log':
         log.info(message.text);
         break;
@@ -113,6 +150,9 @@ export function openMetadata(state: State, options: MetadataOptions): Metadata {
   }
   return {
     awaits: (id) => asked.get(id)?.open === true,
+    get starting() {
+      return performance.now() < startsUntil;
+    },
     poll() {
       if (questions.length > 0) {
         peer.ask(questions);

@@ -59,10 +59,14 @@ async function startDaemon(
   };
   const end = (): Promise<void> =>
     new Promise((resolve) => {
-      if (child.exitCode !== null) return resolve();
-      child.once('exit', () => resolve());
-      child.kill('SIGTERM');
-      setTimeout(() => child.kill('SIGKILL'), 15_000).unref();
+      const ending = child;
+      if (ending.exitCode !== null) return resolve();
+      const timer = setTimeout(() => ending.kill('SIGKILL'), 15_000);
+      ending.once('exit', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+      ending.kill('SIGTERM');
     });
   await start();
   return {
