@@ -4,9 +4,11 @@ import { DESTINATIONS } from '../outputs/destinations/index.ts';
 import {
   type ForwardConfig,
   type Forwarder,
+  type Input,
   loadConfig,
   parseDuration,
   startForwarder,
+  startInputs,
   testAlert,
 } from '../outputs/forward/index.ts';
 import { serveForwarder } from '../server/forward.ts';
@@ -14,7 +16,6 @@ import { CommandError, newCommand, runCommand } from './command.ts';
 
 interface CommandOptions {
   readonly configFile?: string;
-
   readonly send?: boolean;
   readonly output?: string;
   readonly url: string;
@@ -93,6 +94,7 @@ async function forward(options: CommandOptions): Promise<number> {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   let server: Awaited<ReturnType<typeof serveForwarder>>;
+  let inputs: Input[];
   try {
     server = await serveForwarder(
       config,
@@ -102,6 +104,13 @@ async function forward(options: CommandOptions): Promise<number> {
   } catch (error) {
     await forwarder.stop(0);
     throw new CommandError(`cannot listen: ${(error as Error).message}`);
+  }
+  try {
+    inputs = await startInputs(config.globals, async (body) => (await running).accept(body), log);
+  } catch (error) {
+    await server.close();
+    await forwarder.stop(0);
+    throw new CommandError(`cannot take alerts from the broker: ${(error as Error).message}`);
   }
   log.info(
     `Listening on ${server.addresses.join(' and ')}; outputs: ${config.outputs.map(({ id }) => id).join(', ') || 'none'}`,
@@ -138,7 +147,7 @@ async function forward(options: CommandOptions): Promise<number> {
     process.once('SIGTERM', resolve);
     process.once('SIGINT', resolve);
   });
-  await server.close();
+  await Promise.all([server.close(), ...inputs.map((input) => input.stop())]);
   await reloading;
   await forwarder.stop(parseDuration(config.globals.shutdown_timeout));
   return 0;

@@ -2,7 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
 import { type Alert, toJson } from '../../src/outputs/forward/alert.ts';
+import { loadConfig } from '../../src/outputs/forward/config.ts';
+import { RejectedError, startInputs } from '../../src/outputs/forward/index.ts';
 import { forwardMetrics } from '../../src/outputs/forward/metrics.ts';
 import { makeCertificate, missing, type Peer, type PeerName, PYTHON, removePeer, startPeer } from '../peers/index.ts';
 import { hostile, openOutput } from './open.ts';
@@ -121,6 +124,57 @@ withPeer('nats', (start) => {
       messages.push(message.string());
     expect(messages).toEqual(sent.map(toJson));
     await reader.close();
+  });
+});
+
+/** Sensor → broker → forwarder → destination: what one wrote is read by the other's input. */
+async function throughInput(
+  settings: Record<string, unknown>,
+  alerts: readonly Alert[],
+  after: () => Promise<void>,
+): Promise<string[]> {
+  const got: string[] = [];
+  const config = loadConfig(stringify({ input: settings, queue: { durability: 'memory' } }), 'test', {}, []);
+  expect(config.problems).toEqual([]);
+  let refusals = 3;
+  const inputs = await startInputs(
+    config.globals,
+    async (body) => {
+      // A full queue now and then: the message comes again.
+      if (refusals-- > 0) throw new Error('full');
+      if (!body.toString().startsWith('{')) throw new RejectedError('it is no JSON');
+      got.push(body.toString());
+    },
+    { info() {}, warning() {}, error() {}, debug() {} },
+  );
+  await after();
+  await eventually(
+    async () => new Set(got).size,
+    (size) => size >= alerts.length,
+  );
+  for (const input of inputs) await input.stop();
+  return got;
+}
+
+withPeer('nats', (start) => {
+  it('is an input too: acknowledged once stored, again when not', async () => {
+    const peer = await start();
+    const hostport = `nats://127.0.0.1:${peer.port}`;
+    const sent = alerts(10);
+    const { sink } = await openOutput('nats', {
+      hostport,
+      jetstream: true,
+      stream: 'IN',
+      subjecttemplate: 'in.<priority>',
+    });
+    await sink.send(sent.slice(0, 5));
+    const got = await throughInput(
+      { nats: { hostport, stream: 'IN' } },
+      sent,
+      async () => void (await sink.send(sent.slice(5))),
+    );
+    await sink.close?.();
+    expect(sorted(got)).toEqual(sorted(sent.map(toJson)));
   });
 });
 
@@ -447,6 +501,36 @@ withPeer('kafka', (start) => {
     }
     await consumer.close(true);
     expect(got).toEqual(sent.map(toJson));
+    const again = await throughInput({ kafka: { hostport: [broker], topic: 'falco' } }, sent, async () => {});
+    expect(again).toEqual(sent.map(toJson));
+  });
+});
+
+withPeer('otelcol', (start) => {
+  it.each(['http/protobuf', 'http/json', 'grpc'])('understands logs, traces and metrics over %s', async (protocol) => {
+    const peer = await start();
+    const marked = hostile({ output: `é over ${protocol}`, rule: `Rule over ${protocol}` });
+    for (const signal of ['logs', 'traces', 'metrics']) {
+      const endpoint =
+        protocol === 'grpc' ? `http://127.0.0.1:${peer.ports.grpc}` : `http://127.0.0.1:${peer.port}/v1/${signal}`;
+      const { sink } = await openOutput(`otlp.${signal}`, { endpoint, protocol });
+      expect((await sink.send([marked])) ?? []).toEqual([]);
+      await sink.close?.();
+    }
+    const seen = await eventually(
+      async () => readFileSync(`${peer.folder}/output`, 'utf8'),
+      (text) =>
+        [
+          `Body: Str(é over ${protocol})`,
+          `Name           : Rule over ${protocol}`,
+          `rule: Str(Rule over ${protocol})`,
+        ].every((part) => text.includes(part)),
+    );
+    expect(seen).toContain(`Body: Str(é over ${protocol})`);
+    expect(seen).toContain('Timestamp: 2026-01-02 15:04:05.123456789 +0000 UTC');
+    expect(seen).toContain('SeverityNumber: Warn(13)');
+    expect(seen).toContain(`Name           : Rule over ${protocol}`);
+    expect(seen).toContain('-> Name: falcosecurity_falco_rules_matches_total');
   });
 });
 

@@ -253,6 +253,24 @@ const RECIPES = {
       return { argv: [...java, 'kafka.Kafka', `${folder}/server.properties`] };
     },
   },
+  otelcol: {
+    needs: 'otelcol',
+    ports: ['grpc'],
+    command(folder, port, { grpc }) {
+      const pipelines = ['logs', 'traces', 'metrics'].map(
+        (signal) => `${signal}: {receivers: [otlp], exporters: [debug]}`,
+      );
+      writeFileSync(
+        `${folder}/otelcol.yaml`,
+        [
+          `receivers: {otlp: {protocols: {http: {endpoint: "127.0.0.1:${port}"}, grpc: {endpoint: "127.0.0.1:${grpc}"}}}}`,
+          'exporters: {debug: {verbosity: detailed}}',
+          `service: {telemetry: {metrics: {level: none}}, pipelines: {${pipelines.join(', ')}}}`,
+        ].join('\n'),
+      );
+      return { argv: ['otelcol', '--config', `file:${folder}/otelcol.yaml`] };
+    },
+  },
   opensearch: {
     needs: `${CACHE}/opensearch/OpenSearch.class`,
     path: '/_cluster/health',

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs the real services that the tests talk to; may be run again at any time. Needs root, Debian 12 or later.
 #   setup.sh            the Debian packages and the Python ones
-#   setup.sh kafka opensearch pstest otelcol mailpit …   further ones, built from Maven, Go and npm
+#   setup.sh kafka opensearch otelcol mailpit gotify fakegcs   further ones, built from Maven and Go modules
 # Everything that is no Debian package goes below ${XDG_CACHE_HOME:-~/.cache}/windhover-test.
 set -euo pipefail
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/windhover-test
@@ -45,6 +45,13 @@ opensearch() {
   mkdir -p "$cache/opensearch"
   cp "$here"/opensearch/* "$cache/opensearch/"
   (cd "$cache/opensearch" && mvn -q -B dependency:copy-dependencies -DoutputDirectory=lib && javac -cp 'lib/*' OpenSearch.java)
+}
+
+otelcol() {
+  [ -x "$cache/bin/otelcol" ] && return
+  mkdir -p "$cache/otelcol"
+  cp "$here"/otelcol/* "$cache/otelcol/"
+  (cd "$cache/otelcol" && go mod tidy && go build -o "$cache/bin/otelcol" .)
 }
 
 go_tool() { # name, module path, version

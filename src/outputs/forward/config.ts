@@ -54,6 +54,16 @@ export const GLOBALS = {
     ['drop_oldest', 'drop_newest', 'block'],
     'drop_oldest',
   ),
+  'input.nats.hostport': text('Take alerts from NATS JetStream too: `nats://host:port`.'),
+  'input.nats.stream': text('The stream.', 'FALCO'),
+  'input.nats.durable': text(
+    'The name of the consumer; forwarders with one name share its messages.',
+    'windhover-forward',
+  ),
+  'input.nats.token': secret('A token.'),
+  'input.kafka.hostport': list('Take alerts from Kafka too: the brokers.'),
+  'input.kafka.topic': text('The topic.', 'falco'),
+  'input.kafka.group': text('The consumer group.', 'windhover-forward'),
   'admin.token': secret('A token for `/status`, `/dead-letters` and the like from elsewhere than this host.'),
   shutdown_timeout: text('How long to go on delivering after SIGTERM; the rest stays in the queue.', '5s'),
 } as const;

@@ -22,5 +22,6 @@ export {
   startForwarder,
   testAlert,
 } from './forwarder.ts';
+export { type Input, startInputs } from './input/index.ts';
 export { Metric } from './metrics.ts';
 export { openSingle, problemOfSettings } from './single.ts';
