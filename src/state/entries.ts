@@ -1,8 +1,7 @@
 import { type FdEntry, FdType, type ProcessEntry } from '../scap/entries.ts';
-import { formatEndpoint } from './address.ts';
-import { Fd, FdStatus, type FdTable, type Socket } from './fd.ts';
+import { Fd, FdStatus, type FdTable, Socket } from './fd.ts';
 import { updateContainer } from './process.ts';
-import { settleRoles, socketName } from './sockets.ts';
+import { settleRoles } from './sockets.ts';
 import type { State } from './state.ts';
 import { CloneFlag, type Thread } from './thread.ts';
 
@@ -116,15 +115,15 @@ export function fdOfEntry(state: State, entry: FdEntry): void {
 function makeFd(state: State, entry: FdEntry): Fd {
   const low = Number(BigInt.asIntN(32, entry.ino));
   const high = Number(BigInt.asIntN(32, entry.ino >> 32n));
-  const socket: Socket = {
-    l4: entry.l4proto,
-    sourceAddress: entry.localAddress,
-    sourcePort: entry.localPort,
-    destinationAddress: entry.remoteAddress,
-    destinationPort: entry.remotePort,
-    unixSource: entry.unixSource,
-    unixDestination: entry.unixDestination,
-  };
+  const socket = new Socket(
+    entry.l4proto,
+    entry.localAddress,
+    entry.localPort,
+    entry.remoteAddress,
+    entry.remotePort,
+    entry.unixSource,
+    entry.unixDestination,
+  );
   switch (entry.type) {
     case FdType.FILE:
     case FdType.FILE_V2:
@@ -144,13 +143,11 @@ function makeFd(state: State, entry: FdEntry): Fd {
     case FdType.IPV4_SOCK:
     case FdType.IPV6_SOCK: {
       const status = FdStatus.FROM_PROC | FdStatus.CONNECTED;
-      return new Fd(entry.type, null, socketName(socket), 0, status, 0, low, high, socket, 0);
+      return new Fd(entry.type, null, null, 0, status, 0, low, high, socket, 0);
     }
     case FdType.IPV4_SERVSOCK:
-    case FdType.IPV6_SERVSOCK: {
-      const name = formatEndpoint(entry.localAddress, entry.localPort);
-      return new Fd(entry.type, null, name, 0, FdStatus.SERVER, 0, low, high, socket, 0);
-    }
+    case FdType.IPV6_SERVSOCK:
+      return new Fd(entry.type, null, null, 0, FdStatus.SERVER, 0, low, high, socket, 0);
     case FdType.UNIX_SOCK:
       return new Fd(entry.type, null, entry.name, 0, 0, 0, low, high, socket, 0);
     default:

@@ -1,4 +1,5 @@
 import { FdType } from '../scap/entries.ts';
+import { formatEndpoint, formatTuple } from './address.ts';
 import type { Path } from './paths.ts';
 
 /** Bits of {@link Fd.status}. */
@@ -38,7 +39,7 @@ export const OpenFlag = {
 export const L4 = { UNKNOWN: 0, NA: 1, TCP: 2, UDP: 3, ICMP: 4, RAW: 5 } as const;
 
 /** Both ends of a socket; immutable. Addresses are byte strings of 4 or 16 bytes in network order. */
-export interface Socket {
+export class Socket {
   readonly l4: number;
   /** The source: of a connection who asks; empty while nothing is known. For a server socket: where it listens. */
   readonly sourceAddress: string;
@@ -48,6 +49,51 @@ export interface Socket {
   /** Kernel addresses of both ends of a UNIX socket. */
   readonly unixSource: bigint;
   readonly unixDestination: bigint;
+
+  constructor(
+    l4: number,
+    sourceAddress: string,
+    sourcePort: number,
+    destinationAddress: string,
+    destinationPort: number,
+    unixSource: bigint,
+    unixDestination: bigint,
+  ) {
+    this.l4 = l4;
+    this.sourceAddress = sourceAddress;
+    this.sourcePort = sourcePort;
+    this.destinationAddress = destinationAddress;
+    this.destinationPort = destinationPort;
+    this.unixSource = unixSource;
+    this.unixDestination = unixDestination;
+  }
+
+  /** False while neither end is known. */
+  get hasEnds(): boolean {
+    return this.sourceAddress !== '' || this.destinationAddress !== '';
+  }
+
+  /** The same with the ends exchanged. */
+  swapped(): Socket {
+    return new Socket(
+      this.l4,
+      this.destinationAddress,
+      this.destinationPort,
+      this.sourceAddress,
+      this.sourcePort,
+      this.unixSource,
+      this.unixDestination,
+    );
+  }
+
+  sameEnds(other: Socket): boolean {
+    return (
+      this.sourcePort === other.sourcePort &&
+      this.destinationPort === other.destinationPort &&
+      this.sourceAddress === other.sourceAddress &&
+      this.destinationAddress === other.destinationAddress
+    );
+  }
 }
 
 /**
@@ -59,8 +105,8 @@ export class Fd {
   readonly type: number;
   /** Path of a file or directory; null for everything else. */
   readonly path: Path | null;
-  /** Name of what has no path: an address, a UNIX socket's path, `pipe:[1]`. */
-  readonly text: string;
+  /** Name of what has no path: a UNIX socket's path, `pipe:[1]`; null: the ends of the IP socket, written when asked for. */
+  #text: string | null;
   /** PPM_O_* flags. */
   readonly flags: number;
   readonly status: number;
@@ -80,7 +126,7 @@ export class Fd {
   constructor(
     type: number,
     path: Path | null,
-    text: string,
+    text: string | null,
     flags: number,
     status: number,
     dev: number,
@@ -91,7 +137,7 @@ export class Fd {
   ) {
     this.type = type;
     this.path = path;
-    this.text = text;
+    this.#text = text;
     this.flags = flags;
     this.status = status;
     this.dev = dev;
@@ -103,7 +149,29 @@ export class Fd {
 
   /** `fd.name`. */
   get name(): string {
-    return this.path === null ? this.text : this.path.name;
+    if (this.path !== null) return this.path.name;
+    let text = this.#text;
+    if (text === null) {
+      const { socket, type } = this;
+      text =
+        socket === null || !socket.hasEnds
+          ? ''
+          : type === FdType.IPV4_SERVSOCK || type === FdType.IPV6_SERVSOCK
+            ? formatEndpoint(socket.sourceAddress, socket.sourcePort)
+            : formatTuple(socket.sourceAddress, socket.sourcePort, socket.destinationAddress, socket.destinationPort);
+      this.#text = text;
+    }
+    return text;
+  }
+
+  /** Whether {@link name} is the same as the other's; cheaper than writing both. */
+  sameName(other: Fd): boolean {
+    const here = this.socket;
+    const there = other.socket;
+    if (this.#text === null && other.#text === null && this.type === other.type && here !== null && there !== null) {
+      return here.sameEnds(there);
+    }
+    return this.name === other.name;
   }
 
   get ino(): number | bigint {
@@ -130,7 +198,7 @@ export class Fd {
     return new Fd(
       change.type ?? this.type,
       change.path === undefined ? this.path : change.path,
-      change.text ?? this.text,
+      change.text === undefined ? this.#text : change.text,
       change.flags ?? this.flags,
       change.status ?? this.status,
       this.dev,
@@ -145,7 +213,7 @@ export class Fd {
 export interface FdChange {
   type?: number;
   path?: Path | null;
-  text?: string;
+  text?: string | null;
   flags?: number;
   status?: number;
   socket?: Socket | null;

@@ -14,14 +14,14 @@ const OFFSET = 3;
 interface Generation<T> {
   slots: Int32Array;
   items: (T | null)[];
-  arena: Uint8Array;
+  arena: Buffer;
   view: DataView;
   top: number;
   count: number;
 }
 
 function generation<T>(entries: number, bytes: number): Generation<T> {
-  const arena = new Uint8Array(bytes);
+  const arena = Buffer.from(new ArrayBuffer(bytes));
   return {
     slots: new Int32Array(entries * 8),
     items: new Array<T | null>(entries * 2).fill(null),
@@ -170,7 +170,7 @@ function equal(
   at: number,
   length: number,
 ): boolean {
-  if (length > SHORT) return compare(from.arena, offset, buffer, at, length);
+  if (length > SHORT) return from.arena.compare(buffer, at, at + length, offset, offset + length) === 0;
   const arenaView = from.view;
   const end = at + (length & ~3);
   let a = offset;
@@ -179,8 +179,4 @@ function equal(
   const arena = from.arena;
   for (const last = at + length; b < last; a++, b++) if (arena[a] !== buffer[b]) return false;
   return true;
-}
-
-function compare(a: Uint8Array, from: number, b: Uint8Array, at: number, length: number): boolean {
-  return Buffer.compare(a.subarray(from, from + length), b.subarray(at, at + length)) === 0;
 }

@@ -1,9 +1,9 @@
 import { latin1 } from '../bytes.ts';
 import { type Event, EventType } from '../event/index.ts';
 import { FdType } from '../scap/entries.ts';
-import { formatEndpoint, formatTuple, hex } from './address.ts';
+import { hex } from './address.ts';
 import { PARAM_COUNT } from './classes.ts';
-import { Fd, FdStatus, L4, OpenFlag, plainFd, type Socket } from './fd.ts';
+import { Fd, FdStatus, L4, OpenFlag, plainFd, Socket } from './fd.ts';
 import { put } from './files.ts';
 import { low, u32 } from './read.ts';
 import type { State } from './state.ts';
@@ -29,9 +29,6 @@ const IPPROTO_RAW = 255;
 
 const EINPROGRESS = 115;
 
-const NO_ADDRESS = { sourceAddress: '', sourcePort: 0, destinationAddress: '', destinationPort: 0 };
-const NOT_UNIX = { unixSource: 0n, unixDestination: 0n };
-
 /** `::ffff:0:0/96`: IPv4 in IPv6 clothes. */
 const MAPPED = '\0\0\0\0\0\0\0\0\0\0\xff\xff';
 
@@ -39,102 +36,53 @@ function plainAddress(address: string): string {
   return address.length === 16 && address.startsWith(MAPPED) ? address.slice(12) : address;
 }
 
-/** A SOCKTUPLE parameter; null when it is absent or of no family that we read. */
+/** A SOCKTUPLE parameter. */
 interface Tuple {
+  /** FdType of a socket with such ends. */
   readonly type: number;
-  readonly sourceAddress: string;
-  readonly sourcePort: number;
-  readonly destinationAddress: string;
-  readonly destinationPort: number;
-  readonly unixSource: bigint;
-  readonly unixDestination: bigint;
+  readonly ends: Socket;
   readonly unixPath: string;
 }
 
-export function readTuple(event: Event, param: number): Tuple | null {
+/** The ends of a connection in parameter `param`; null when it is absent or of no family that we read. */
+export function readTuple(event: Event, param: number, l4: number): Tuple | null {
   if (param >= event.nparams) return null;
   const length = event.len(param);
   if (length < 1) return null;
   const at = event.offset(param);
-  const family = event.buffer[at];
+  const { buffer, view } = event;
+  const family = buffer[at];
   const width = family === AF_INET ? 4 : family === AF_INET6 ? 16 : 0;
   if (width !== 0) {
     if (length < 5 + 2 * width) return null;
-    const { buffer, view } = event;
     let source = latin1(buffer, at + 1, at + 1 + width);
     let destination = latin1(buffer, at + 3 + width, at + 3 + 2 * width);
     if (width === 16 && source.startsWith(MAPPED) && destination.startsWith(MAPPED)) {
       source = source.slice(12);
       destination = destination.slice(12);
     }
+    const sourcePort = view.getUint16(at + 1 + width, true);
+    const destinationPort = view.getUint16(at + 3 + 2 * width, true);
     return {
       type: source.length === 4 ? FdType.IPV4_SOCK : FdType.IPV6_SOCK,
-      sourceAddress: source,
-      sourcePort: view.getUint16(at + 1 + width, true),
-      destinationAddress: destination,
-      destinationPort: view.getUint16(at + 3 + 2 * width, true),
-      ...NOT_UNIX,
+      ends: new Socket(l4, source, sourcePort, destination, destinationPort, 0n, 0n),
       unixPath: '',
     };
   }
   if (family === AF_UNIX && length >= 17) {
     const end = at + length;
-    const pathEnd = event.buffer[end - 1] === 0 ? end - 1 : end;
+    const pathEnd = buffer[end - 1] === 0 ? end - 1 : end;
     return {
       type: FdType.UNIX_SOCK,
-      ...NO_ADDRESS,
-      unixSource: event.view.getBigUint64(at + 1, true),
-      unixDestination: event.view.getBigUint64(at + 9, true),
-      unixPath: latin1(event.buffer, at + 17, Math.max(pathEnd, at + 17)),
+      ends: new Socket(l4, '', 0, '', 0, view.getBigUint64(at + 1, true), view.getBigUint64(at + 9, true)),
+      unixPath: latin1(buffer, at + 17, Math.max(pathEnd, at + 17)),
     };
   }
   return null;
 }
 
-/** True when the socket already has these ends, in this or the other direction. */
-function sameEnds(socket: Socket, tuple: Tuple): boolean {
-  return (
-    (socket.sourceAddress === tuple.sourceAddress &&
-      socket.sourcePort === tuple.sourcePort &&
-      socket.destinationAddress === tuple.destinationAddress &&
-      socket.destinationPort === tuple.destinationPort) ||
-    (socket.sourceAddress === tuple.destinationAddress &&
-      socket.sourcePort === tuple.destinationPort &&
-      socket.destinationAddress === tuple.sourceAddress &&
-      socket.destinationPort === tuple.sourcePort)
-  );
-}
-
-function socketOf(tuple: Tuple, l4: number, swapped: boolean): Socket {
-  const { unixSource, unixDestination } = tuple;
-  return swapped
-    ? {
-        l4,
-        sourceAddress: tuple.destinationAddress,
-        sourcePort: tuple.destinationPort,
-        destinationAddress: tuple.sourceAddress,
-        destinationPort: tuple.sourcePort,
-        unixSource,
-        unixDestination,
-      }
-    : {
-        l4,
-        sourceAddress: tuple.sourceAddress,
-        sourcePort: tuple.sourcePort,
-        destinationAddress: tuple.destinationAddress,
-        destinationPort: tuple.destinationPort,
-        unixSource,
-        unixDestination,
-      };
-}
-
-/** `1.2.3.4:80->5.6.7.8:90`. */
-export function socketName(socket: Socket): string {
-  return formatTuple(socket.sourceAddress, socket.sourcePort, socket.destinationAddress, socket.destinationPort);
-}
-
 function unixName(tuple: Tuple): string {
-  return `${hex(tuple.unixSource)}->${hex(tuple.unixDestination)} ${tuple.unixPath}`;
+  return `${hex(tuple.ends.unixSource)}->${hex(tuple.ends.unixDestination)} ${tuple.unixPath}`;
 }
 
 function l4Of(type: number, protocol: number): number {
@@ -170,17 +118,14 @@ export function socket(state: State, event: Event, thread: Thread): void {
     l4 = l4Of(type, u32(event, 3, 0));
   }
   const flags = (type & SOCK_CLOEXEC) !== 0 ? OpenFlag.CLOEXEC : 0;
-  put(state, thread, num, new Fd(kind, null, '', flags, 0, 0, 0, 0, { l4, ...NO_ADDRESS, ...NOT_UNIX }, 0));
+  const end = new Socket(l4, '', 0, '', 0, 0n, 0n);
+  put(state, thread, num, new Fd(kind, null, '', flags, 0, 0, 0, 0, end, 0));
 }
 
 export function socketpair(state: State, event: Event, thread: Thread): void {
   if (low(event, 0, -1) < 0) return;
-  const end: Socket = {
-    l4: L4.UNKNOWN,
-    ...NO_ADDRESS,
-    unixSource: 3 < event.nparams && event.len(3) === 8 ? event.u64(3) : 0n,
-    unixDestination: 4 < event.nparams && event.len(4) === 8 ? event.u64(4) : 0n,
-  };
+  const address = (param: number) => (param < event.nparams && event.len(param) === 8 ? event.u64(param) : 0n);
+  const end = new Socket(L4.UNKNOWN, '', 0, '', 0, address(3), address(4));
   const fd = new Fd(FdType.UNIX_SOCK, null, '', 0, 0, 0, 0, 0, end, 0);
   for (const param of [1, 2]) {
     const num = low(event, param, -1);
@@ -191,7 +136,7 @@ export function socketpair(state: State, event: Event, thread: Thread): void {
 /** Replaces the event's fd in the table and notes whether its name is another one now. */
 function replace(state: State, thread: Thread, next: Fd): void {
   const before = state.fd;
-  if (before !== null && before.name !== next.name) state.fdNameChanged = true;
+  if (before !== null && !before.sameName(next)) state.fdNameChanged = true;
   put(state, thread, state.fdNum, next);
 }
 
@@ -205,7 +150,7 @@ export function connect(state: State, event: Event, thread: Thread): void {
     fd = plainFd(FdType.UNKNOWN, '');
   }
   const status = (fd.status & ~FdStatus.SERVER) | FdStatus.CLIENT | FdStatus.CONNECTED;
-  const tuple = readTuple(event, 1);
+  const tuple = readTuple(event, 1, fd.socket?.l4 ?? L4.UNKNOWN);
   if (tuple === null) {
     replace(state, thread, fd.with({ status: fd.status | FdStatus.CONNECTED }));
     return;
@@ -233,39 +178,34 @@ export function connectEnter(state: State, event: Event, thread: Thread): void {
   ) {
     return;
   }
-  const next: Socket = {
-    l4: before?.l4 ?? L4.UNKNOWN,
-    sourceAddress: before?.sourceAddress ?? '',
-    sourcePort: before?.sourcePort ?? 0,
+  const next = new Socket(
+    before?.l4 ?? L4.UNKNOWN,
+    before?.sourceAddress ?? '',
+    before?.sourcePort ?? 0,
     destinationAddress,
     destinationPort,
-    ...NOT_UNIX,
-  };
+    0n,
+    0n,
+  );
   const type = destinationAddress.length === 4 ? FdType.IPV4_SOCK : FdType.IPV6_SOCK;
-  replace(state, thread, fd.with({ type, socket: next, text: socketName(next) }));
+  replace(state, thread, fd.with({ type, socket: next, text: null }));
 }
 
-function connected(fd: Fd, tuple: Tuple, status: number): Fd {
-  const l4 = fd.socket?.l4 ?? L4.UNKNOWN;
-  if (tuple.type === FdType.UNIX_SOCK) {
-    return fd.with({ type: tuple.type, status, socket: socketOf(tuple, l4, false), text: tuple.unixPath });
-  }
-  const end = socketOf(tuple, l4, false);
-  return fd.with({ type: tuple.type, status, socket: end, text: socketName(end) });
+function connected(fd: Fd, { type, ends, unixPath }: Tuple, status: number): Fd {
+  return fd.with({ type, status, socket: ends, text: type === FdType.UNIX_SOCK ? unixPath : null });
 }
 
 export function accept(state: State, event: Event, thread: Thread): void {
   const num = low(event, 0, -1);
   if (num < 0) return;
-  const tuple = readTuple(event, 1);
+  const tuple = readTuple(event, 1, L4.TCP);
   if (tuple === null) return;
   const isUnix = tuple.type === FdType.UNIX_SOCK;
-  const end = socketOf(tuple, isUnix ? L4.UNKNOWN : L4.TCP, false);
   const flags =
     event.type === EventType.SOCKET_ACCEPT4_6_X && (u32(event, 5, 0) & SOCK_CLOEXEC) !== 0 ? OpenFlag.CLOEXEC : 0;
   const status = isUnix ? 0 : FdStatus.SERVER | FdStatus.CONNECTED;
-  const name = isUnix ? unixName(tuple) : socketName(end);
-  put(state, thread, num, new Fd(tuple.type, null, name, flags, status, 0, 0, 0, end, 0));
+  const name = isUnix ? unixName(tuple) : null;
+  put(state, thread, num, new Fd(tuple.type, null, name, flags, status, 0, 0, 0, tuple.ends, 0));
 }
 
 export function bind(state: State, event: Event, thread: Thread): void {
@@ -281,9 +221,9 @@ export function bind(state: State, event: Event, thread: Thread): void {
   if (width !== 0 && length >= 3 + width) {
     const sourceAddress = plainAddress(latin1(event.buffer, at + 1, at + 1 + width));
     const sourcePort = event.view.getUint16(at + 1 + width, true);
-    const end: Socket = { l4: fd.socket?.l4 ?? L4.UNKNOWN, ...NO_ADDRESS, ...NOT_UNIX, sourceAddress, sourcePort };
+    const end = new Socket(fd.socket?.l4 ?? L4.UNKNOWN, sourceAddress, sourcePort, '', 0, 0n, 0n);
     const type = sourceAddress.length === 4 ? FdType.IPV4_SERVSOCK : FdType.IPV6_SERVSOCK;
-    replace(state, thread, fd.with({ type, status, socket: end, text: formatEndpoint(sourceAddress, sourcePort) }));
+    replace(state, thread, fd.with({ type, status, socket: end, text: null }));
   } else if (family === AF_UNIX) {
     const end = event.buffer[at + length - 1] === 0 ? at + length - 1 : at + length;
     replace(state, thread, fd.with({ text: latin1(event.buffer, at + 1, Math.max(end, at + 1)), status }));
@@ -313,41 +253,41 @@ export function transfer(state: State, event: Event, thread: Thread): void {
   if (fd === null) return;
   const socket = fd.socket;
   const l4 = socket === null ? L4.UNKNOWN : socket.l4;
-  if (l4 === L4.TCP && fd.text !== '') return;
+  if (l4 === L4.TCP && socket !== null && socket.hasEnds) return;
   if (low(event, 0, -1) < 0) return;
   const type = event.type;
   const param = TRANSFERS[type] as number;
   if (param >= event.nparams || event.len(param) < 1) return;
-  const tuple = readTuple(event, param);
+  const tuple = readTuple(event, param, l4);
   if (tuple === null) return;
   if (tuple.type === FdType.UNIX_SOCK) {
     const name = unixName(tuple);
-    if (name === fd.text && fd.type === tuple.type) return;
-    replace(state, thread, fd.with({ type: tuple.type, socket: socketOf(tuple, l4, false), text: name }));
+    if (name === fd.name && fd.type === tuple.type) return;
+    replace(state, thread, fd.with({ type: tuple.type, socket: tuple.ends, text: name }));
     return;
   }
   const isSocket = fd.type === FdType.IPV4_SOCK || fd.type === FdType.IPV6_SOCK;
-  if (isSocket && socket !== null && sameEnds(socket, tuple)) return;
+  const { ends } = tuple;
+  if (isSocket && socket !== null && (socket.sameEnds(ends) || socket.sameEnds(ends.swapped()))) return;
   const incoming = INCOMING[type] === 1;
   let status = fd.status;
-  if ((status & (FdStatus.SERVER | FdStatus.CLIENT)) === 0) status |= guessRole(thread, tuple, incoming);
+  if ((status & (FdStatus.SERVER | FdStatus.CLIENT)) === 0) status |= guessRole(thread, ends, incoming);
   // The name goes from the client to the server.
   const swapped = (status & (incoming ? FdStatus.CLIENT : FdStatus.SERVER)) !== 0;
-  const end = socketOf(tuple, l4, swapped);
-  replace(state, thread, fd.with({ type: tuple.type, status, socket: end, text: socketName(end) }));
+  replace(state, thread, fd.with({ type: tuple.type, status, socket: swapped ? ends.swapped() : ends, text: null }));
 }
 
 /** Who owns the destination port answers (libsinsp, `set_net_role_by_guessing`). */
-function guessRole(thread: Thread, tuple: Tuple, incoming: boolean): number {
+function guessRole(thread: Thread, ends: Socket, incoming: boolean): number {
   let bound = false;
   let used = false;
   thread.fds.forEach((fd) => {
     const end = fd.socket;
     if (end === null) return;
     if (fd.type === FdType.IPV4_SERVSOCK || fd.type === FdType.IPV6_SERVSOCK) {
-      if (end.sourcePort === tuple.destinationPort) bound = true;
+      if (end.sourcePort === ends.destinationPort) bound = true;
     } else if (fd.type === FdType.IPV4_SOCK || fd.type === FdType.IPV6_SOCK) {
-      if (end.sourcePort === tuple.sourcePort) used = true;
+      if (end.sourcePort === ends.sourcePort) used = true;
     }
   });
   if (!bound) return FdStatus.CLIENT;
@@ -388,21 +328,14 @@ export function socketFd(
 ): Fd {
   const isV4 = localAddress.length === 4;
   if (remotePort === 0 && /^\0*$/.test(remoteAddress)) {
-    const end: Socket = { l4, ...NO_ADDRESS, ...NOT_UNIX, sourceAddress: localAddress, sourcePort: localPort };
+    const end = new Socket(l4, localAddress, localPort, '', 0, 0n, 0n);
     const type = isV4 ? FdType.IPV4_SERVSOCK : FdType.IPV6_SERVSOCK;
-    return new Fd(type, null, formatEndpoint(localAddress, localPort), 0, FdStatus.SERVER, 0, ino, 0, end, 0);
+    return new Fd(type, null, null, 0, FdStatus.SERVER, 0, ino, 0, end, 0);
   }
-  const end: Socket = {
-    l4,
-    sourceAddress: localAddress,
-    sourcePort: localPort,
-    destinationAddress: remoteAddress,
-    destinationPort: remotePort,
-    ...NOT_UNIX,
-  };
+  const end = new Socket(l4, localAddress, localPort, remoteAddress, remotePort, 0n, 0n);
   const type = isV4 ? FdType.IPV4_SOCK : FdType.IPV6_SOCK;
   const status = FdStatus.FROM_PROC | FdStatus.CONNECTED;
-  return new Fd(type, null, socketName(end), 0, status, 0, ino, 0, end, 0);
+  return new Fd(type, null, null, 0, status, 0, ino, 0, end, 0);
 }
 
 /**
@@ -421,17 +354,9 @@ export function settleRoles(thread: Thread): void {
     const end = fd.socket;
     if ((fd.status & FdStatus.FROM_PROC) === 0 || end === null) return;
     const isServer = ports.has(end.sourcePort);
-    const next: Socket = isServer
-      ? {
-          ...end,
-          sourceAddress: end.destinationAddress,
-          sourcePort: end.destinationPort,
-          destinationAddress: end.sourceAddress,
-          destinationPort: end.sourcePort,
-        }
-      : end;
+    const next = isServer ? end.swapped() : end;
     const status = (fd.status & ~FdStatus.FROM_PROC) | (isServer ? FdStatus.SERVER : FdStatus.CLIENT);
-    settled.push([num, fd.with({ status, socket: next, text: socketName(next) })]);
+    settled.push([num, fd.with({ status, socket: next, text: null })]);
   });
   for (const [num, fd] of settled) thread.fds.set(num, fd);
 }
