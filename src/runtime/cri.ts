@@ -5,6 +5,7 @@ import { describeImage } from './image.ts';
 
 /** Methods and field numbers are those of the Container Runtime Interface v1 (k8s.io/cri-api, runtime/v1/api.proto). */
 const SERVICE = '/runtime.v1.RuntimeService/';
+const IMAGE_STATUS = '/runtime.v1.ImageService/ImageStatus';
 
 /** NamespaceMode of the host. */
 const NODE = 2n;
@@ -14,7 +15,13 @@ const PROPAGATIONS = ['private', 'rslave', 'rshared'];
 const DELETED = 3n;
 const RUNNING = 1;
 
-const KEPT_SANDBOXES = 1024;
+const KEPT = 1024;
+
+interface Image {
+  readonly id: string;
+  /** Names with tags and with digests. */
+  readonly names: readonly string[];
+}
 
 interface Sandbox {
   readonly id: string;
@@ -46,6 +53,7 @@ interface VerboseInfo {
 export function criEngine(socket: string, labelMaxLength: number): ContainerEngine {
   const client = grpcClient(socket);
   const sandboxes = new Map<string, Sandbox>();
+  const images = new Map<string, Image>();
   let type = '';
 
   async function runtimeName(): Promise<string> {
@@ -64,10 +72,22 @@ export function criEngine(socket: string, labelMaxLength: number): ContainerEngi
     const made = readSandbox(answer, labelMaxLength);
     // Without an address the network is still being set up.
     if (made.ip !== '' || made.hostNetwork) {
-      if (sandboxes.size >= KEPT_SANDBOXES) sandboxes.clear();
+      if (sandboxes.size >= KEPT) sandboxes.clear();
       sandboxes.set(id, made);
     }
     return made;
+  }
+
+  /** By any name or id of it. */
+  async function imageOf(name: string): Promise<Image> {
+    let image = images.get(name);
+    if (image === undefined && name !== '') {
+      const found = (await client.call(IMAGE_STATUS, encode({ 1: encode({ 1: name }) })))?.message(1);
+      image = { id: found?.text(1) ?? '', names: [...(found?.texts(2) ?? []), ...(found?.texts(3) ?? [])] };
+      if (images.size >= KEPT) images.clear();
+      if (image.id !== '') images.set(name, image);
+    }
+    return image ?? { id: '', names: [] };
   }
 
   return {
@@ -83,8 +103,12 @@ export function criEngine(socket: string, labelMaxLength: number): ContainerEngi
         return pod === null ? null : sandboxInfo(name, pod);
       }
       const info = verbose(answer);
-      const sandboxId = info.sandboxID ?? (await sandboxOf(client, id));
-      return containerInfo(name, answer.message(1), info, sandboxId, await sandbox(sandboxId), labelMaxLength);
+      const status = answer.message(1);
+      const [image, sandboxId] = await Promise.all([
+        imageOf(status.text(17) || info.config?.image?.image || status.text(9)),
+        info.sandboxID ?? sandboxOf(client, id),
+      ]);
+      return containerInfo(name, status, info, image, sandboxId, await sandbox(sandboxId), labelMaxLength);
     },
     async list() {
       const running = encode({ 2: encode({ 1: RUNNING }) });
@@ -172,6 +196,7 @@ function containerInfo(
   type: string,
   status: Message,
   info: VerboseInfo,
+  image: Image,
   sandboxId: string,
   pod: Sandbox | null,
   labelMaxLength: number,
@@ -180,15 +205,14 @@ function containerInfo(
   const reference = status.text(9);
   const named = status.message(8).text(1);
   const asked = status.message(8).text(18);
-  const imageId = status.text(17) || (info.config?.image?.image ?? '') || reference;
-  const { repository, tag, digest } = describeImage([named, asked, reference]);
+  const { repository, tag, digest } = describeImage([named, asked, ...image.names, reference]);
   return {
     id: shortId(id),
     fullId: id,
     type,
     name: status.message(2).text(1),
-    image: repository === '' ? named : parseable(named) ? named : asked || named,
-    imageId: imageId.replace(/^.*sha256:/, ''),
+    image: [named, asked, ...image.names].find(isName) ?? named,
+    imageId: image.id.replace(/^sha256:/, ''),
     imageRepository: repository,
     imageTag: tag,
     imageDigest: digest,
@@ -215,6 +239,6 @@ function containerInfo(
 }
 
 /** A name, not only an id. */
-function parseable(image: string): boolean {
+function isName(image: string): boolean {
   return describeImage([image]).repository !== '';
 }

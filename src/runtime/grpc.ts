@@ -36,6 +36,11 @@ export class Message {
     return this.#bytes(number).at(-1) ?? new Uint8Array();
   }
 
+  /** All values of a repeated field. */
+  texts(number: number): string[] {
+    return this.#bytes(number).map((bytes) => Buffer.from(bytes).toString('utf8'));
+  }
+
   integer(number: number): bigint {
     const value = this.#fields.get(number)?.at(-1);
     return typeof value === 'bigint' ? value : 0n;

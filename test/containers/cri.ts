@@ -1,5 +1,5 @@
 /** The few calls of the Container Runtime Interface by which the kubelet starts pods, for tests without a kubelet. */
-import { encode, type GrpcClient, grpcClient } from '../../src/runtime/grpc.ts';
+import { encode, type GrpcClient, grpcClient, type Message } from '../../src/runtime/grpc.ts';
 
 /** Methods and field numbers: k8s.io/cri-api, runtime/v1/api.proto. */
 const SERVICE = '/runtime.v1.RuntimeService/';
@@ -29,10 +29,18 @@ export interface Cri {
 
 export function criClient(socket: string): Cri {
   const client: GrpcClient = grpcClient(socket);
-  const call = async (method: string, request: Buffer) => {
-    const answer = await client.call(`${SERVICE}${method}`, request);
-    if (answer === null) throw new Error(`${method}: not found`);
-    return answer;
+  const call = async (method: string, request: Buffer): Promise<Message> => {
+    for (;;) {
+      try {
+        const answer = await client.call(`${SERVICE}${method}`, request);
+        if (answer === null) throw new Error(`${method}: not found`);
+        return answer;
+      } catch (error) {
+        // A runtime that has just been started takes connections before it takes requests.
+        if (!(error as Error).message.includes('not initialized yet')) throw error;
+        await new Promise((done) => setTimeout(done, 50));
+      }
+    }
   };
   return {
     async startPod(pod) {
