@@ -1,1 +1,2 @@
 export { createEngine, type Engine, type EngineOptions, type RuleCost } from './engine.ts';
+export { deriveFilter, type KernelFilter, type OpenFilter, passes } from './pushdown.ts';
