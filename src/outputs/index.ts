@@ -88,5 +88,9 @@ async function configuredChannels(config: Config): Promise<Channel[]> {
       }),
     );
   }
+  if (Object.keys(windhover.forward).length > 0) {
+    const { forwardChannel } = await import('./forward/channel.ts');
+    channels.push(await forwardChannel(windhover.forward, windhover.queue, config.json_output));
+  }
   return channels;
 }
