@@ -148,6 +148,26 @@ struct {
 	__type(value, struct counters);
 } counters SEC(".maps");
 
+/* The neighbouring members of a dentry that a walk needs, read at once. */
+struct dentry_head {
+	void *next, *pprev;
+	struct dentry *parent;
+	u32 hash, len;
+	const unsigned char *name;
+};
+
+enum layer { LAYER_NONE, LAYER_UPPER, LAYER_LOWER };
+
+/* What is reported of an open file, read once. It lives in the scratch: on the stack, every file would be a state of its own. */
+struct file_facts {
+	struct path path;
+	struct inode *inode;
+	struct dentry_head head;
+	u64 ino;
+	u32 dev, nlink, f_mode;
+	enum layer layer;
+};
+
 /*
  * Where events are built: one for each CPU and attached program, so that nothing shares one while it is in use.
  * An array by CPU number, because per-CPU maps end at 32 KiB a value. The loader sets max_entries.
@@ -167,6 +187,7 @@ struct scratch {
 	u32 compat;
 	u32 id;
 	u32 nr;
+	u32 extra;    /* how many parameters follow the table's */
 	u32 path_at;  /* start of the text in `path` */
 	u32 name_length; /* of the caller's struct sockaddr, in bytes */
 	u32 lost;     /* events that this slot lost since the last one delivered */
@@ -176,6 +197,7 @@ struct scratch {
 	u8 rec[REC_SIZE + PATH_SIZE + 64];
 	u8 path[PATH_SIZE + 256];
 	struct uring_pending pending;
+	struct file_facts file;
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#define COMPONENTS 64
+#define COMPONENTS 48
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
 #define FMODE_CREATED 0x100000
@@ -17,14 +17,6 @@ static __always_inline void text_none(struct scratch *s)
 {
 	PATH_AT(s) = 0;
 }
-
-/* The neighbouring members of a dentry that a walk needs, read at once. */
-struct dentry_head {
-	void *next, *pprev;
-	struct dentry *parent;
-	u32 hash, len;
-	const unsigned char *name;
-};
 
 #define OFFSET_OF(type, member) bpf_core_field_offset(type, member)
 
@@ -132,18 +124,6 @@ static __always_inline u32 encode_dev(u32 dev)
 	return (minor & 0xff) | (major << 8) | ((minor & ~0xffU) << 12);
 }
 
-enum layer { LAYER_NONE, LAYER_UPPER, LAYER_LOWER };
-
-/* What is reported of an open file, read once. */
-struct file_facts {
-	struct path path;
-	struct inode *inode;
-	struct dentry_head head;
-	u64 ino;
-	u32 dev, nlink, f_mode;
-	enum layer layer;
-};
-
 /* Which layer of an overlay a file comes from. The upper dentry stands right behind the inode that overlayfs embeds. */
 static __always_inline enum layer layer_of(struct dentry *dentry)
 {
@@ -224,15 +204,15 @@ static __always_inline void put_dev_ino(struct scratch *s, u32 i, struct file_fa
 /* The extra parameters of an event about an open file (0: none, as after a failure), and the end of the event. */
 static __always_inline void finish_file(struct scratch *s, u32 nparams, struct file *file)
 {
-	struct file_facts facts;
+	struct file_facts *facts = &s->file;
 
-	read_file(&facts, file);
+	read_file(facts, file);
 	if (file)
-		text_file(s, &facts);
+		text_file(s, facts);
 	else
 		text_none(s);
 	put_flags(s, nparams);
 	put_path(s, nparams + 1);
-	put_dev_ino(s, nparams + 2, &facts);
+	put_dev_ino(s, nparams + 2, facts);
 	finish(s);
 }

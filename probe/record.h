@@ -205,6 +205,9 @@ static __always_inline void finish(struct scratch *s)
 /* How many parameters the table gives the event being built; bounded for use as an index. */
 #define NPARAMS(s) (*(volatile u32 *)&(s)->nparams & 31)
 
+/* Set by whoever chooses it case by case; read back from memory, so that all cases meet again. */
+#define EXTRA(s) (*(volatile u32 *)&(s)->extra)
+
 /* Starts the event that the entry of this system call names. */
 static __always_inline void begin_call(struct scratch *s, u32 extra)
 {

@@ -108,7 +108,7 @@ static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *nod
 	return BPF_CORE_READ(node, parent);
 }
 
-#define CGROUP_DEPTH 24
+#define CGROUP_DEPTH 16
 
 /* The path of a control group from the root of its hierarchy. */
 static __always_inline void text_cgroup(struct scratch *s, struct kernfs_node *node)

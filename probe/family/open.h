@@ -93,13 +93,13 @@ static __always_inline void put_name(struct scratch *s, u32 i, u64 pointer)
 static __always_inline void open_event(struct scratch *s)
 {
 	struct file *file = s->ret >= 0 ? file_of(s->ret) : 0;
-	struct file_facts facts;
+	struct file_facts *facts = &s->file;
 	const u64 *arg = s->arg;
 	u32 opened;
 	u64 how[3] = {};
 
-	read_file(&facts, file);
-	opened = opened_flags(&facts);
+	read_file(facts, file);
+	opened = opened_flags(facts);
 	text_none(s);
 	begin_call(s, EXTRA_FILE);
 	put_res(s);
@@ -108,12 +108,12 @@ static __always_inline void open_event(struct scratch *s)
 		put_name(s, 1, arg[0]);
 		put_u32(s, 2, wire_open_flags(arg[1]) | opened);
 		put_u32(s, 3, open_mode(arg[1], arg[2]));
-		put_dev_ino(s, 4, &facts);
+		put_dev_ino(s, 4, facts);
 		break;
 	case EV_SYSCALL_CREAT_X:
 		put_name(s, 1, arg[0]);
 		put_u32(s, 2, arg[1] & 07777);
-		put_dev_ino(s, 3, &facts);
+		put_dev_ino(s, 3, facts);
 		put_u16(s, 5, opened & PPM_FD_UPPER_LAYER ? PPM_FD_UPPER_LAYER_CREAT : opened & PPM_FD_LOWER_LAYER ? PPM_FD_LOWER_LAYER_CREAT : 0);
 		break;
 	case EV_SYSCALL_OPENAT_2_X:
@@ -121,7 +121,7 @@ static __always_inline void open_event(struct scratch *s)
 		put_name(s, 2, arg[1]);
 		put_u32(s, 3, wire_open_flags(arg[2]) | opened);
 		put_u32(s, 4, open_mode(arg[2], arg[3]));
-		put_dev_ino(s, 5, &facts);
+		put_dev_ino(s, 5, facts);
 		break;
 	case EV_SYSCALL_OPENAT2_X:
 		/* struct open_how: flags, mode, resolve. */
@@ -131,7 +131,7 @@ static __always_inline void open_event(struct scratch *s)
 		put_u32(s, 3, wire_open_flags(how[0]) | opened);
 		put_u32(s, 4, open_mode(how[0], how[1]));
 		put_u32(s, 5, wire_resolve(how[2]));
-		put_dev_ino(s, 6, &facts);
+		put_dev_ino(s, 6, facts);
 		break;
 	case EV_SYSCALL_OPEN_BY_HANDLE_AT_X:
 		/* The caller gives no name: the table's parameter is the kernel's. */
@@ -145,16 +145,16 @@ static __always_inline void open_event(struct scratch *s)
 	if (!file) {
 		FLAGS(s) |= WH_UNTRUSTED;
 	} else {
-		text_file(s, &facts);
+		text_file(s, facts);
 		if (RAW_LENGTH(s) && s->rec[RAW_AT(s) & REC_MASK] == '/' && (FLAGS(s) & WH_RESOLVED) && name_differs(s))
 			FLAGS(s) |= WH_MISMATCH;
 	}
 	if (s->type == EV_SYSCALL_OPEN_BY_HANDLE_AT_X) {
 		put_path(s, 3);
-		put_dev_ino(s, 4, &facts);
+		put_dev_ino(s, 4, facts);
 	}
 	put_flags(s, NPARAMS(s));
 	put_path(s, NPARAMS(s) + 1);
-	put_dev_ino(s, NPARAMS(s) + 2, &facts);
+	put_dev_ino(s, NPARAMS(s) + 2, facts);
 	finish(s);
 }

@@ -94,20 +94,21 @@ static __always_inline u32 extra_of(u32 type)
 static __always_inline void paths_event(struct scratch *s)
 {
 	const u64 *arg = s->arg;
-	u32 extra = extra_of(s->type), nparams;
+	u32 nparams;
 	struct file *file = 0;
-	struct file_facts facts;
+	struct file_facts *facts = &s->file;
 	s32 dirfd = AT_FDCWD;
 	u64 name = arg[0];
 
-	begin_call(s, extra);
+	EXTRA(s) = extra_of(s->type);
+	begin_call(s, EXTRA(s));
 	put_res(s);
 	base_none(s);
-	if (extra == EXTRA_FILE) {
+	if (EXTRA(s) == EXTRA_FILE) {
 		file = file_of(arg[0]);
 		put_int(s, 1, arg[0]);
 	}
-	read_file(&facts, file);
+	read_file(facts, file);
 	switch (s->type) {
 	case EV_SYSCALL_RENAME_X:
 		put_user_str(s, 1, arg[0]);
@@ -275,7 +276,7 @@ static __always_inline void paths_event(struct scratch *s)
 	default:
 		return;
 	}
-	if (extra == EXTRA_FILE) {
+	if (EXTRA(s) == EXTRA_FILE) {
 		if (file) {
 			base_file(s, 0, file);
 			FLAGS(s) |= WH_RESOLVED;
@@ -289,6 +290,6 @@ static __always_inline void paths_event(struct scratch *s)
 	}
 	nparams = NPARAMS(s);
 	put_flags(s, nparams);
-	put_bases(s, nparams, extra, &facts);
+	put_bases(s, nparams, EXTRA(s), facts);
 	finish(s);
 }

@@ -146,24 +146,24 @@ static __always_inline void clone_caller(struct scratch *s)
 static __always_inline void exec_done(struct scratch *s, struct task_struct *task, struct linux_binprm *bprm)
 {
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);
-	struct file_facts exe;
+	struct file_facts *exe = &s->file;
 
-	read_file(&exe, BPF_CORE_READ(bprm, file));
+	read_file(exe, BPF_CORE_READ(bprm, file));
 	s->ret = 0;
 	begin(s, EV_SYSCALL_EXECVE_19_X, NP_SYSCALL_EXECVE_19_X, EXTRA_FILE);
 	put_res(s);
 	put_argv(s, 1, mm);
 	put_process(s, task);
 	put_env(s, 15, mm);
-	put_image(s, 16, task, &exe);
+	put_image(s, 16, task, exe);
 	put_kernel_str(s, 30, BPF_CORE_READ(bprm, filename));
 	put_flags(s, NP_SYSCALL_EXECVE_19_X);
 	put_path(s, NP_SYSCALL_EXECVE_19_X + 1);
-	put_dev_ino(s, NP_SYSCALL_EXECVE_19_X + 2, &exe);
+	put_dev_ino(s, NP_SYSCALL_EXECVE_19_X + 2, exe);
 	finish(s);
 }
 
-#define FAILED_ARGS 64
+#define FAILED_ARGS 32
 
 /* Parameters exe and args from the caller's pointer array. */
 static __always_inline void put_pointer_argv(struct scratch *s, u64 argv, u32 compat)
@@ -209,19 +209,19 @@ static __always_inline void put_pointer_argv(struct scratch *s, u64 argv, u32 co
 static __always_inline void exec_failed(struct scratch *s)
 {
 	struct task_struct *task = current_task();
-	struct file_facts exe;
+	struct file_facts *exe = &s->file;
 	u32 at_dir = s->type == EV_SYSCALL_EXECVEAT_X;
 
 	if (s->ret >= 0)
 		return;
-	read_file(&exe, BPF_CORE_READ(task, mm, exe_file));
+	read_file(exe, BPF_CORE_READ(task, mm, exe_file));
 	FLAGS(s) |= WH_UNTRUSTED;
 	begin(s, EV_SYSCALL_EXECVE_19_X, NP_SYSCALL_EXECVE_19_X, EXTRA_FLAGS);
 	put_res(s);
 	put_pointer_argv(s, at_dir ? s->arg[2] : s->arg[1], s->compat);
 	put_process(s, task);
 	put_empty(s, 15);
-	put_image(s, 16, task, &exe);
+	put_image(s, 16, task, exe);
 	put_user_str(s, 30, at_dir ? s->arg[1] : s->arg[0]);
 	FLAGS(s) &= ~(WH_RESOLVED | WH_DELETED | WH_MEMFD);
 	put_flags(s, NP_SYSCALL_EXECVE_19_X);

@@ -165,9 +165,9 @@ static __always_inline void base_pending(struct scratch *s, u32 slot, s32 dirfd,
 static __always_inline void uring_event(struct scratch *s, struct uring_pending *p, void *req, s64 res)
 {
 	struct io_kiocb *kiocb = req;
-	u32 op = p->op, extra = EXTRA_FLAGS, nparams, flags_at;
+	u32 op = p->op, extra, nparams, flags_at;
 	struct file *file = 0;
-	struct file_facts facts;
+	struct file_facts *facts = &s->file;
 	struct sock *sk;
 
 	s->type = p->entry.type;
@@ -177,6 +177,7 @@ static __always_inline void uring_event(struct scratch *s, struct uring_pending 
 	s->ret = res;
 	FLAGS(s) = p->flags | WH_URING;
 	base_none(s);
+	extra = EXTRA_FLAGS;
 	if (op == OP_OPENAT || op == OP_OPENAT2) {
 		extra = EXTRA_FILE;
 		if (p->arg[4] && res == 0)
@@ -188,7 +189,9 @@ static __always_inline void uring_event(struct scratch *s, struct uring_pending 
 	} else if (op == OP_UNLINKAT || op == OP_MKDIRAT || op == OP_SYMLINKAT) {
 		extra = EXTRA_PATH;
 	}
-	read_file(&facts, file);
+	EXTRA(s) = extra;
+	extra = EXTRA(s);
+	read_file(facts, file);
 	begin_for(s, s->type, NPARAMS(s), extra, p->tid);
 	put_res(s);
 	switch (op) {
@@ -196,13 +199,13 @@ static __always_inline void uring_event(struct scratch *s, struct uring_pending 
 	case OP_OPENAT2:
 		put_int(s, 1, p->arg[0]);
 		put_pending_name(s, 2, p, 0);
-		put_u32(s, 3, wire_open_flags(p->arg[1]) | opened_flags(&facts));
+		put_u32(s, 3, wire_open_flags(p->arg[1]) | opened_flags(facts));
 		put_u32(s, 4, open_mode(p->arg[1], p->arg[2]));
 		if (op == OP_OPENAT2) {
 			put_u32(s, 5, wire_resolve(p->arg[3]));
-			put_dev_ino(s, 6, &facts);
+			put_dev_ino(s, 6, facts);
 		} else {
-			put_dev_ino(s, 5, &facts);
+			put_dev_ino(s, 5, facts);
 		}
 		if (file) {
 			base_file(s, 0, file);
@@ -271,13 +274,14 @@ static __always_inline void uring_event(struct scratch *s, struct uring_pending 
 		put_u32(s, 2, p->arg[1]);
 		break;
 	}
+	extra = EXTRA(s);
 	if (extra == EXTRA_PATH || extra == EXTRA_NAMES)
 		FLAGS(s) |= WH_UNTRUSTED;
 	nparams = NPARAMS(s);
 	flags_at = AT(s) & REC_MASK;
 	put_flags(s, nparams);
 	if (extra != EXTRA_FLAGS)
-		put_bases(s, nparams, extra, &facts);
+		put_bases(s, nparams, extra, facts);
 	if (file && p->name[0][0] == '/') {
 		/* Only now is the kernel's name there: the flags are written once more. */
 		RAW_AT(s) = PREFIX + HEADER + 2 * (nparams + EXTRA_FILE) + 16; /* behind fd and dirfd */
