@@ -302,6 +302,7 @@ test('plugins are the built-in ones that the configuration loads', () => {
     { name: 'k8saudit', openParams: 'http://:9765/k8s-audit', source: { name: 'k8s_audit' } },
   ]);
   expect(loadedPlugins(load(`${plugins}load_plugins: []\n`).config)).toEqual([]);
+  expect(loadedPlugins(load('load_plugins: [container]\n').config)).toMatchObject([{ name: 'container' }]);
   expect(failure(() => loadedPlugins(load(plugins).config)).message).toContain("plugin 'okta'");
   expect(failure(() => loadedPlugins(load('load_plugins: [x]\n').config)).message).toContain('plugin config not found');
 });

@@ -58,11 +58,18 @@ export interface LoadedPlugin extends PluginInfo {
   readonly openParams: string;
 }
 
-/** The plugins that the configuration loads, in its order; throws {@link ConfigError} for a name that is not configured or not built in. */
+/**
+ * The plugins that the configuration loads, in its order. A built-in one may be loaded without an entry in `plugins`.
+ * Throws {@link ConfigError} for a name that is neither configured nor built in.
+ */
 export function loadedPlugins(config: Config): LoadedPlugin[] {
   const names = config.load_plugins ?? config.plugins.map((plugin) => plugin.name);
   return names.map((name) => {
     const entry = config.plugins.find((plugin) => plugin.name === name);
+    const info = BUILT_IN_PLUGINS.find((plugin) => plugin.name === name);
+    if (info !== undefined) {
+      return { ...info, initConfig: entry?.init_config ?? '', openParams: entry?.open_params ?? '' };
+    }
     if (entry === undefined) {
       throw new ConfigError(
         `Cannot load plugin '${name}': plugin config not found for given name`,
@@ -70,14 +77,10 @@ export function loadedPlugins(config: Config): LoadedPlugin[] {
         "Add it to 'plugins', or take it out of 'load_plugins'.",
       );
     }
-    const info = BUILT_IN_PLUGINS.find((plugin) => plugin.name === name);
-    if (info === undefined) {
-      throw new ConfigError(
-        `Cannot load plugin '${name}': it is not one of the built-in plugins`,
-        null,
-        `Native plugins cannot be loaded; built in are ${BUILT_IN_PLUGINS.map((plugin) => plugin.name).join(', ')}.`,
-      );
-    }
-    return { ...info, initConfig: entry.init_config, openParams: entry.open_params };
+    throw new ConfigError(
+      `Cannot load plugin '${name}': it is not one of the built-in plugins`,
+      null,
+      `Native plugins cannot be loaded; built in are ${BUILT_IN_PLUGINS.map((plugin) => plugin.name).join(', ')}.`,
+    );
   });
 }
