@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -39,10 +39,14 @@ done
 `;
 
 /** The instructions of each program as libbpf loads it. */
-function libbpf(object: string): Map<string, Dump> {
-  const directory = mkdtempSync(join(tmpdir(), 'windhover-bpffs-'));
+function libbpf(object: Uint8Array): Map<string, Dump> {
+  const directory = mkdtempSync(join(tmpdir(), 'windhover-libbpf-'));
+  const file = join(directory, 'object.o');
+  const mount = join(directory, 'bpffs');
   try {
-    const output = execFileSync('unshare', ['--mount', 'sh', '-c', SCRIPT, 'sh', object, directory], {
+    mkdirSync(mount);
+    writeFileSync(file, object);
+    const output = execFileSync('unshare', ['--mount', 'sh', '-c', SCRIPT, 'sh', file, mount], {
       encoding: 'utf8',
       maxBuffer: 1 << 28,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -57,8 +61,8 @@ function libbpf(object: string): Map<string, Dump> {
 }
 
 /** The same of programs that we loaded. */
-function ours(object: string): Map<string, Dump> {
-  const loaded = loadObject(readFileSync(object));
+function ours(object: Uint8Array): Map<string, Dump> {
+  const loaded = loadObject(object);
   try {
     return new Map(
       [...loaded.programs.values()].map(({ name, id }) => {
@@ -95,8 +99,10 @@ describe('instructions are those that libbpf loads', () => {
         if (process.env.CI !== undefined) throw error;
         ctx.skip('needs bpftool');
       }
-      const theirs = libbpf(object);
-      const mine = ours(object);
+      // Both load the same bytes, whatever happens to the file meanwhile.
+      const bytes = readFileSync(object);
+      const theirs = libbpf(bytes);
+      const mine = ours(bytes);
       expect([...mine.keys()].sort()).toEqual([...theirs.keys()].sort());
       for (const [program, dump] of mine) {
         expect(dump.length, program).toBeGreaterThan(1);
