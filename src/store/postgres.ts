@@ -36,16 +36,28 @@ export async function openPostgres(url: string): Promise<Sql> {
   });
   // A connection that breaks while idle is replaced at the next use; without a listener it would end the process.
   pool.on('error', () => {});
-  const writing: PoolClient = await pool.connect();
-  let broken = false;
-  writing.on('error', () => {
-    broken = true;
-  });
-  const locked = await writing.query('SELECT pg_try_advisory_lock($1) AS ok', [LOCK]);
-  if (!locked.rows[0].ok) {
-    writing.release();
+  let writing!: PoolClient;
+  let broken = true;
+  /** The connection that writes and holds the lock; made anew when it was lost. */
+  async function connect(): Promise<void> {
+    writing = await pool.connect();
+    const made = writing;
+    made.on('error', () => {
+      broken = true;
+      made.release(true);
+    });
+    const locked = await made.query('SELECT pg_try_advisory_lock($1) AS ok', [LOCK]);
+    if (!locked.rows[0].ok) {
+      made.release();
+      throw new Error('another hub uses this database');
+    }
+    broken = false;
+  }
+  try {
+    await connect();
+  } catch (error) {
     await pool.end();
-    throw new Error('another hub uses this database');
+    throw error;
   }
   await writing.query(
     (SCHEMA + POSTGRES_ONLY)
@@ -94,15 +106,14 @@ export async function openPostgres(url: string): Promise<Sql> {
     kind: 'postgres',
     all: async <T>(sql: string, ...list: SqlValue[]) => (await pool.query(numbered(sql), values(list))).rows as T[],
     transaction: async (work) => {
-      // The lock went with the connection: go on only with a hub that is started anew.
-      if (broken) throw new Error('the connection to PostgreSQL was lost');
+      if (broken) await connect();
       await writing.query('BEGIN');
       try {
         const result = await work(writer);
         await writing.query('COMMIT');
         return result;
       } catch (error) {
-        await writing.query('ROLLBACK');
+        if (!broken) await writing.query('ROLLBACK').catch(() => {});
         throw error;
       }
     },
@@ -123,7 +134,7 @@ export async function openPostgres(url: string): Promise<Sql> {
       throw new Error('PostgreSQL is backed up by its own tool, pg_dump');
     },
     close: async () => {
-      writing.release();
+      if (!broken) writing.release();
       await pool.end();
     },
   };

@@ -26,14 +26,14 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => postgres?.stop());
 
-async function start(kind: 'sqlite' | 'postgres', now?: () => number): Promise<Harness> {
+async function start(kind: 'sqlite' | 'postgres', clock?: () => number): Promise<Harness> {
   const directory = mkdtempSync(join(tmpdir(), 'windhover-hub-'));
   const sql =
     kind === 'sqlite'
       ? openSqlite(join(directory, 'hub.db'))
       : await openPostgres(await (postgres as Database).create(`hub${++databases}`));
-  const store = await openStore(sql, now === undefined ? {} : { now });
-  const hub = createHub({ store, directory, uiDirectory: directory });
+  const store = await openStore(sql);
+  const hub = createHub({ store, directory, uiDirectory: directory, now: clock });
   await hub.ensureAdmin(PASSWORD);
   return {
     hub,
@@ -485,6 +485,21 @@ describe.each(kinds)('the hub on %s', (kind) => {
   });
 });
 
+it('goes on when PostgreSQL has broken its connection', { timeout: 60_000 }, async (context) => {
+  if (programs === null) return context.skip('PostgreSQL is not installed');
+  const { hub, store, close } = await start('postgres');
+  await call(hub, 'POST', '/api/ingest', alertText());
+  await store.sql.all(
+    'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
+  );
+  await expect
+    .poll(async () => (await call(hub, 'POST', '/api/ingest', alertText())).status, { timeout: 20_000 })
+    .toBe(200);
+  expect((await get<AlertList>(hub, '/api/alerts')).alerts.length).toBeGreaterThanOrEqual(2);
+  await expect(openPostgres(`${(postgres as Database).url}/hub${databases}`)).rejects.toThrow('another hub');
+  await close();
+});
+
 describe('who may do what', () => {
   const ROLES: (TokenRole | 'nobody')[] = ['nobody', 'ingest', 'viewer', 'analyst', 'admin'];
   let harness: Harness;
@@ -551,14 +566,20 @@ describe('logging in', () => {
     await close();
   });
 
-  it('makes who guesses passwords wait', async () => {
-    const { hub, close } = await start('sqlite');
+  it('makes who guesses passwords wait, longer each time', async () => {
+    let now = Date.now();
+    const { hub, close } = await start('sqlite', () => now);
     const statuses: number[] = [];
     for (let i = 0; i < 7; i++) statuses.push((await login(hub, 'admin', `wrong ${i}`)).status);
     expect(statuses).toEqual([401, 401, 401, 401, 401, 429, 429]);
     const refused = await login(hub, 'admin', PASSWORD);
-    expect(refused.status).toBe(429);
-    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '1']);
+    now += 1001;
+    expect((await login(hub, 'admin', 'wrong again')).status).toBe(401);
+    expect((await login(hub, 'admin', PASSWORD)).headers.get('retry-after')).toBe('2');
+    now += 2001;
+    expect((await login(hub, 'admin', PASSWORD)).status).toBe(200);
+    expect((await login(hub, 'admin', 'wrong once more')).status).toBe(401);
     await close();
   });
 

@@ -199,6 +199,10 @@ describe('what stands behind an alert', () => {
     const narrower = `- rule: Sensitive file read\n  condition: and proc.name != cat\n  override:\n    condition: append\n`;
     const tried = await ask<Backtest>('POST', '/api/rules/backtest', { name: 'a.yaml', text: narrower, days: 7 });
     expect(tried.body.rules).toMatchObject([{ rule: 'Sensitive file read', unchanged: 0, gone: 2, unknown: 1 }]);
+    const wider =
+      '- rule: Sensitive file read\n  condition: evt.type = openat and fd.name startswith /etc/\n  override:\n    condition: replace\n';
+    const found = await ask<Backtest>('POST', '/api/rules/backtest', { name: 'a.yaml', text: wider, days: 7 });
+    expect(found.body).toMatchObject({ captures: 1, rules: [{ unchanged: 3, gone: 0, unknown: 0, added: 3 }] });
     expect((await ask('PUT', '/api/rules/files/a.yaml', { text: 'nonsense' })).status).toBe(400);
     expect((await ask('PUT', '/api/rules/files/..%2Fa.yaml', { text: narrower })).status).toBe(400);
     expect((await ask('PUT', '/api/rules/files/a.yaml', { text: narrower })).status).toBe(200);

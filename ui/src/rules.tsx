@@ -328,6 +328,9 @@ function RuleEditor({ file, line, reload }: { file: RuleFile; line: number; relo
                     <th>Rule</th>
                     <th class="right">Same</th>
                     <th class="right">Gone</th>
+                    <th class="right" title="In the latest recordings">
+                      New
+                    </th>
                     <th class="right" title="The alert does not carry a field that the condition asks for">
                       Open
                     </th>
@@ -348,6 +351,7 @@ function RuleEditor({ file, line, reload }: { file: RuleFile; line: number; relo
                       </td>
                       <td class="right">{number(rule.unchanged)}</td>
                       <td class="right">{rule.gone === 0 ? 0 : <b class="bad">{number(rule.gone)}</b>}</td>
+                      <td class="right">{rule.added === 0 ? 0 : <b>{number(rule.added)}</b>}</td>
                       <td class="right">{number(rule.unknown)}</td>
                     </tr>
                   ))}
@@ -356,8 +360,9 @@ function RuleEditor({ file, line, reload }: { file: RuleFile; line: number; relo
             )}
             {result.value !== null ? (
               <p class="missing" style={{ marginTop: '6px' }}>
-                Stored alerts can tell what a change silences. What it would newly find takes recordings:{' '}
-                <code>windhover backtest --against FILE.scap</code>.
+                {result.value.captures === 0
+                  ? 'Stored alerts tell what a change silences; what it would newly find takes recordings, and there are none here.'
+                  : `“New” is what the text finds in the latest ${result.value.captures === 1 ? 'recording' : `${result.value.captures} recordings`} and the present rules do not.`}
               </p>
             ) : null}
           </section>

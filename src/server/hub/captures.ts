@@ -15,6 +15,8 @@ const NEAR = 5_000_000;
 export interface Captures {
   readonly routes: Route[];
   of(alert: StoredAlert): Promise<CaptureRow[]>;
+  /** The files of the latest recordings. */
+  latest(count: number): Promise<string[]>;
   /** The file of a recording. */
   path(id: number): Promise<string>;
 }
@@ -126,6 +128,11 @@ export function createCaptures(store: Store, directory: string, watched: readonl
 
   return {
     path,
+    latest: async (count) => {
+      await look();
+      const rows = await store.sql.all(`SELECT path FROM captures ORDER BY from_time DESC LIMIT ${Math.floor(count)}`);
+      return rows.map((row) => row.path as string);
+    },
     of: async ({ alert, series }) => {
       await look();
       return (

@@ -36,6 +36,8 @@ export interface HubOptions {
   /** What goes wrong inside. */
   readonly log?: ((message: string) => void) | undefined;
   readonly fetch?: typeof fetch | undefined;
+  /** The clock of sessions and of waits after wrong passwords, in milliseconds. */
+  readonly now?: (() => number) | undefined;
 }
 
 export interface Hub {
@@ -59,14 +61,14 @@ export function createHub(options: HubOptions): Hub {
   const log = options.log ?? (() => {});
   const started = Date.now();
   const secureCookies = options.publicUrl?.startsWith('https:') ?? false;
-  const access = createAccess(store, { secureCookies });
+  const access = createAccess(store, { secureCookies, ...(options.now === undefined ? {} : { now: options.now }) });
   const oidc =
     options.oidc === undefined || options.publicUrl === undefined
       ? null
       : createOidc({ ...options.oidc, publicUrl: options.publicUrl }, options.fetch);
   const captures = createCaptures(store, directory, options.captureDirectories);
   const forwarders = createForwarders(store, options.forwarders ?? [], options.fetch);
-  const book = createRuleBook(store, options.ruleFiles ?? [], log);
+  const book = createRuleBook(store, options.ruleFiles ?? [], () => captures.latest(10), log);
 
   let retaining: Promise<unknown> | null = null;
   const retain = (): void => {

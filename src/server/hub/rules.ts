@@ -25,6 +25,7 @@ import type {
 import { essence, filterOf } from './alerts.ts';
 import { attackMatrix } from './attack.ts';
 import { type Call, Refusal, type Route } from './route.ts';
+import { judgeRecording } from './timeline.ts';
 
 /** The rules that the hub knows: the files that it was started with, and those saved in its editor. */
 export interface RuleBook {
@@ -141,7 +142,13 @@ export function explain(expr: Expr, alert: Alert, truth: boolean | null = true):
   }
 }
 
-export function createRuleBook(store: Store, paths: readonly string[], log: (message: string) => void): RuleBook {
+/** @param recordings the files of the latest recordings, for back-tests */
+export function createRuleBook(
+  store: Store,
+  paths: readonly string[],
+  recordings: () => Promise<readonly string[]>,
+  log: (message: string) => void,
+): RuleBook {
   let known: Promise<LoadResult> | null = null;
   let lastGood: ReadonlyMap<string, Rule> = new Map();
 
@@ -258,6 +265,7 @@ export function createRuleBook(store: Store, paths: readonly string[], log: (mes
     const before = await rules();
     const to = Date.now() * 1000 + 60_000_000;
     const out: Backtest['rules'][number][] = [];
+    const changed: Rule[] = [];
     for (const rule of result.ruleSet.rules) {
       const ruleName = fromByteString(rule.name);
       const old = before.get(ruleName);
@@ -283,9 +291,29 @@ export function createRuleBook(store: Store, paths: readonly string[], log: (mes
           before = page.next ?? undefined;
         } while (before !== undefined && left > 0);
       }
+      changed.push(rule);
       out.push({ rule: ruleName, ...tally, added: 0, examples });
     }
-    return { days, rules: out, captures: 0 };
+    // What a change newly finds, only recordings can tell: they hold the events that raised nothing.
+    let captures = 0;
+    const added = new Map<string, number>();
+    for (const file of changed.length === 0 ? [] : await recordings()) {
+      const after = await judgeRecording(
+        file,
+        changed.filter((rule) => rule.enabled),
+      );
+      if (after === null) continue;
+      captures++;
+      const known = changed
+        .flatMap((rule) => before.get(fromByteString(rule.name)) ?? [])
+        .filter((rule) => rule.enabled);
+      const old = await judgeRecording(file, known);
+      for (const [rule, events] of after) {
+        const fresh = [...events].filter((event) => old?.get(rule)?.has(event) !== true).length;
+        added.set(rule, (added.get(rule) ?? 0) + fresh);
+      }
+    }
+    return { days, rules: out.map((row) => ({ ...row, added: added.get(row.rule) ?? 0 })), captures };
   }
 
   const textSchema = z.string().max(4 * 1024 * 1024);

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { stringify } from 'yaml';
 import { fromByteString } from '../../bytes.ts';
 import { createEngine } from '../../engine/index.ts';
@@ -95,4 +96,38 @@ export async function readTimeline(file: string, at: bigint, filter: string): Pr
   }
   const events = [...before.slice(-SHOWN / 2), ...after];
   return { events, read, matched, more: matched > events.length };
+}
+
+/** A recording longer than this, in bytes, is not judged anew for a back-test. */
+const JUDGED_BYTES = 64 * 1024 * 1024;
+
+/**
+ * Judges a recording by rules: for each rule's name, the numbers of the events that it fires on.
+ * Gives null for a file that is too long or no recording.
+ */
+export async function judgeRecording(file: string, rules: readonly Rule[]): Promise<Map<string, Set<number>> | null> {
+  const found = new Map<string, Set<number>>(rules.map((rule) => [fromByteString(rule.name), new Set()]));
+  const state = new State();
+  const engine = createEngine(rules, state, {
+    matching: 'all',
+    onMatch: (rule, event) => found.get(fromByteString(rule.name))?.add(event.num),
+  });
+  try {
+    if (statSync(file).size > JUDGED_BYTES) return null;
+    const source = await openCapture(file, state.sink, { thread: false, chunkSize: 256 << 10 });
+    try {
+      while (!source.ended) {
+        await source.next((event) => {
+          state.apply(event);
+          engine.process(event);
+        }, 1000);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    } finally {
+      source.close();
+    }
+  } catch {
+    return null;
+  }
+  return found;
 }
