@@ -141,3 +141,8 @@ export function genericName(event: Event): string {
 
 /** All names. */
 export const SYSCALL_NAMES: ReadonlySet<string> = new Set([...X64, ...I386, ...ARM64].filter((name) => name !== '-'));
+
+/** The number of a system call on this machine, for events that are made up; -1 when it has none. */
+export function syscallNumber(name: string): number {
+  return NATIVE.indexOf(name);
+}

@@ -1,4 +1,4 @@
-import type { Event } from '../event/index.ts';
+import { type Event, EventType } from '../event/index.ts';
 import {
   currentDirectory,
   directoryOf,
@@ -25,6 +25,20 @@ const flag =
     ours(event) ? (extraFlags(event) & bit) !== 0 : null;
 
 const DIRFD = paramIndex('dirfd');
+const EXEPATH = paramIndex('trusted_exepath');
+const STARTS: ReadonlySet<number> = new Set([
+  EventType.SYSCALL_EXECVE_19_X as number,
+  EventType.SYSCALL_EXECVEAT_X as number,
+]);
+
+/** The kernel marks the path of a program whose file is gone. */
+const GONE = ' (deleted)';
+
+function exeDeleted(event: Event): boolean | null {
+  if (!STARTS.has(event.type)) return null;
+  const at = EXEPATH[event.type] as number;
+  return (extraFlags(event) & Extra.DELETED) !== 0 || (at < event.nparams && event.str(at)?.endsWith(GONE) === true);
+}
 
 /**
  * Whether the name that the caller gave leads, as a text, to another path than the file that the kernel opened:
@@ -87,5 +101,12 @@ export const WINDHOVER_FIELDS: readonly Field[] = [
     'event',
     'Whether a part of the parameters could not be read because its memory was not there.',
     flag(Extra.PAGE_ABSENT),
+  ),
+  row(
+    'wh.evt.exe_deleted',
+    'BOOL',
+    'event',
+    'Whether the file of the program that was started had been removed before.',
+    exeDeleted,
   ),
 ];

@@ -121,6 +121,14 @@ class Stage {
     this.#addUsers('');
     const init = makeProgram('/usr/lib/systemd/systemd', { pid: 1, ppid: 0, ts: START, container: null });
     this.#state.sink.process(init.entry);
+    // Tells which end of a connection is this machine's.
+    this.#state.sink.interface({
+      address: '\x0a\0\0\x05',
+      netmask: '\xff\0\0\0',
+      broadcast: '',
+      linkSpeed: 0n,
+      name: 'eth0',
+    });
   }
 
   #addUsers(container: string): void {
@@ -179,7 +187,7 @@ class Stage {
     this.#engine.process(event);
     const read: ReadField = (field) => this.#reader(field)(event, this.#state);
     const { rule, test } = judged;
-    if (rule.eventTypes.includes(event.type)) {
+    if (this.#matched.includes(rule) !== test.fires && rule.eventTypes.includes(event.type)) {
       judged.explanation = this.#options.explain(rule.condition, read);
     }
     if (this.#matched.includes(rule)) {

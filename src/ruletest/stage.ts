@@ -13,6 +13,7 @@ import {
   unixAddress,
   unixTuple,
 } from '../event/index.ts';
+import { syscallNumber } from '../fields/index.ts';
 import { type FdEntry, FdType } from '../scap/index.ts';
 import { type ContainerInfo, Extra, L4 } from '../state/index.ts';
 import { type Case, type EventSpec, type ProgramSpec, RuleTestError } from './document.ts';
@@ -123,8 +124,10 @@ function connection(to: string, spec: Readonly<Record<string, unknown>>, fds: Fd
 
 function plain(spec: Readonly<Record<string, unknown>>, fds: FdEntry[], program: Program): Plain {
   const { type, on, extra, type_, ...given } = spec;
-  const info = find(String(type));
-  const params: Record<string, unknown> = { ...given };
+  const number = CODES.has(String(type)) ? -1 : syscallNumber(String(type));
+  const info = find(number < 0 ? String(type) : 'syscall');
+  // Calls without an event of their own come as the generic one.
+  const params: Record<string, unknown> = number < 0 ? { ...given } : { ID: 0, nativeID: number };
   if (type_ !== undefined) params.type = type_;
   if (typeof on === 'string') {
     params.fd ??= NEW_FD + 1 + fds.length;
@@ -249,6 +252,7 @@ function encodeValue(info: EventInfo, param: ParamInfo, value: unknown): ParamVa
     return inetAddress(ip, port);
   }
   if (typeof value === 'string') {
+    if (['CHARBUF', 'FSPATH', 'FSRELPATH'].includes(param.type)) return toByteString(value);
     if (param.flags === null) {
       const integer = /^(U?INT|FLAGS|ENUMFLAGS|FD|PID|UID|GID|MODE|ERRNO|SIG|PORT)/.test(param.type);
       if (integer && !/^-?\d+$/.test(value)) {

@@ -1,0 +1,52 @@
+/** The rules that come with the program: their own tests, their coverage, and what is promised of each. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { fieldCatalogue } from '../fields/index.ts';
+import { loadRules } from '../rules/index.ts';
+import { coveragePercent, readTests, runTests } from './index.ts';
+
+const ROOT = fileURLToPath(new URL('../../rules', import.meta.url));
+/** Its names cannot be looked up in a test without a network; test/live shows that names are. */
+const NEEDS_NAMES = 'Detect outbound connections to common miner pool ports';
+
+const yaml = (folder: string) =>
+  readdirSync(folder)
+    .filter((name) => name.endsWith('.yaml'))
+    .sort()
+    .map((name) => ({ name: `${folder}/${name}`, text: readFileSync(`${folder}/${name}`, 'utf8') }));
+
+describe.each(['', '/kubernetes'])('rules%s', (part) => {
+  const catalogue = fieldCatalogue();
+  const { ruleSet, files } = loadRules(yaml(`${ROOT}${part}`), catalogue);
+  const rules = ruleSet?.rules ?? [];
+
+  test('they load without errors, and without warnings once all are there', () => {
+    expect(files.flatMap((file) => file.errors)).toEqual([]);
+    expect(files.at(-1)?.diagnostics.map(({ code, message }) => [code, message])).toEqual([]);
+  });
+
+  test('each fires in a test and is silent in another, and nearly every term decides something', async () => {
+    const tests = yaml(`${ROOT}${part}/tests`).flatMap(({ name, text }) => readTests(name, text));
+    const result = await runTests(tests, { rules, catalogue, explain: () => '' });
+    expect(
+      result.cases.filter(({ passed }) => !passed).map((one) => [one.test.rule, one.test.line, one.message]),
+    ).toEqual([]);
+    expect(result.untested.filter(({ rule }) => rule !== NEEDS_NAMES)).toEqual([]);
+    expect(coveragePercent(result)).toBeGreaterThanOrEqual(95);
+  });
+
+  test('each says how ripe it is and which technique it is about', () => {
+    for (const { name, tags } of rules) {
+      expect([name, tags.filter((tag) => tag.startsWith('maturity_')).length]).toEqual([name, 1]);
+      if (name !== 'All K8s Audit Events')
+        expect([name, tags.some((tag) => /^TA?\d{4}/.test(tag))]).toEqual([name, true]);
+    }
+  });
+
+  test('fields of our own are read only by files that say so', () => {
+    for (const { name, text } of yaml(`${ROOT}${part}`)) {
+      if (!name.includes('/windhover-')) expect([name, /\bwh\./.exec(text)]).toEqual([name, null]);
+    }
+  });
+});
