@@ -67,6 +67,7 @@ export function directoryOf(thread: Thread, dirfd: number): Path | null {
 
 /** What open_by_handle_at names was found by the kernel; when it is not a path, it is none that could be joined. */
 const BY_HANDLE = EventType.SYSCALL_OPEN_BY_HANDLE_AT_X;
+const CREAT = EventType.SYSCALL_CREAT_X;
 
 /** open, openat, openat2, creat and open_by_handle_at. */
 export function open(state: State, event: Event, thread: Thread): void {
@@ -107,7 +108,7 @@ export function open(state: State, event: Event, thread: Thread): void {
   if (num < 0) return;
   const flagsAt = LAYOUT[row + 2] as number;
   let flags = flagsAt < 0 ? OpenFlag.CREAT | OpenFlag.TRUNC | OpenFlag.WRONLY : u32(event, flagsAt, 0);
-  if (type === EventType.SYSCALL_CREAT_X && 5 < event.nparams) flags |= (event.u16(5) & 3) << 15;
+  if (type === CREAT && 5 < event.nparams) flags |= (event.u16(5) & 3) << 15;
   const devAt = LAYOUT[row + 3] as number;
   const inoAt = LAYOUT[row + 4] as number;
   let inoLow = 0;

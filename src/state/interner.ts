@@ -62,53 +62,54 @@ export class Interner<T> {
 
   /** The object kept for the bytes [at, at + length) and `key`, or null; then {@link keep} may be called with the same range. */
   find(buffer: Uint8Array, view: DataView, at: number, length: number, key: number): T | null {
+    // Two lanes, so that one multiplication need not wait for the other.
     let hash = SEED ^ Math.imul(length, 0x9e3779b1) ^ key;
+    let other = SEED;
     const whole = length <= SHORT;
     let i = at;
-    const end = whole ? at + (length & ~3) : at + 48;
-    for (; i < end; i += 4) {
+    for (const end = whole ? at + (length & ~7) : at + 48; i < end; i += 8) {
       hash = Math.imul(hash ^ view.getInt32(i, true), 0x85ebca6b);
+      other = Math.imul(other ^ view.getInt32(i + 4, true), 0xcc9e2d51);
       hash ^= hash >>> 13;
+      other ^= other >>> 15;
     }
     if (whole) {
-      const rest = length & 3;
-      if (rest !== 0) {
-        let word = buffer[i] as number;
-        if (rest > 1) word |= (buffer[i + 1] as number) << 8;
-        if (rest > 2) word |= (buffer[i + 2] as number) << 16;
-        hash = Math.imul(hash ^ word, 0x85ebca6b);
-        hash ^= hash >>> 13;
-      }
+      for (const end = at + length; i < end; i++) hash = Math.imul(hash ^ (buffer[i] as number), 0x01000193);
     } else {
       const last = at + length;
-      for (i = last - 48; i < last; i += 4) {
+      for (i = last - 48; i < last; i += 8) {
         hash = Math.imul(hash ^ view.getInt32(i, true), 0x85ebca6b);
+        other = Math.imul(other ^ view.getInt32(i + 4, true), 0xcc9e2d51);
         hash ^= hash >>> 13;
+        other ^= other >>> 15;
       }
     }
+    hash ^= Math.imul(other, 0x1b873593);
+    hash ^= hash >>> 15;
     hash = Math.imul(hash, 0xc2b2ae35);
     hash ^= hash >>> 16;
+    // 0 is a free slot.
+    if (hash === 0) hash = 1;
     this.#hash = hash;
 
     const young = this.#young;
     const slots = young.slots;
-    const items = young.items;
     let slot = hash & this.#mask;
     for (let probes = 0; ; probes++) {
-      const item = items[slot] as T | null;
-      if (item === null) break;
+      const entry = slot << 2;
+      const found = slots[entry + HASH] as number;
+      if (found === 0) break;
       if (probes === MAX_PROBES) {
         this.#slot = -1;
         return null;
       }
-      const entry = slot << 2;
       if (
-        slots[entry + HASH] === hash &&
+        found === hash &&
         slots[entry + LENGTH] === length &&
         slots[entry + KEY] === key &&
         equal(young, slots[entry + OFFSET] as number, buffer, view, at, length)
       ) {
-        return item;
+        return young.items[slot] as T;
       }
       slot = (slot + 1) & this.#mask;
     }
@@ -121,15 +122,16 @@ export class Interner<T> {
     const slots = old.slots;
     let slot = hash & this.#mask;
     for (let probes = 0; probes < MAX_PROBES; probes++) {
-      const item = old.items[slot] as T | null;
-      if (item === null) return null;
       const entry = slot << 2;
+      const found = slots[entry + HASH] as number;
+      if (found === 0) return null;
       if (
-        slots[entry + HASH] === hash &&
+        found === hash &&
         slots[entry + LENGTH] === length &&
         slots[entry + KEY] === key &&
         equal(old, slots[entry + OFFSET] as number, buffer, view, at, length)
       ) {
+        const item = old.items[slot] as T;
         this.keep(buffer, at, length, key, item);
         return item;
       }
@@ -172,10 +174,15 @@ function equal(
 ): boolean {
   if (length > SHORT) return from.arena.compare(buffer, at, at + length, offset, offset + length) === 0;
   const arenaView = from.view;
-  const end = at + (length & ~3);
   let a = offset;
   let b = at;
-  for (; b < end; a += 4, b += 4) if (arenaView.getInt32(a, true) !== view.getInt32(b, true)) return false;
+  // Eight bytes at a time as doubles, where equal doubles are equal bytes: not for 0, and never for NaN.
+  for (const end = at + (length & ~7); b < end; a += 8, b += 8) {
+    const double = view.getFloat64(b, true);
+    if (double !== 0 && arenaView.getFloat64(a, true) === double) continue;
+    if (arenaView.getInt32(a, true) !== view.getInt32(b, true)) return false;
+    if (arenaView.getInt32(a + 4, true) !== view.getInt32(b + 4, true)) return false;
+  }
   const arena = from.arena;
   for (const last = at + length; b < last; a++, b++) if (arena[a] !== buffer[b]) return false;
   return true;

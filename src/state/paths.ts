@@ -88,7 +88,7 @@ export class PathTable {
   #next = 1;
   readonly empty = new Path('', '', 0);
 
-  constructor(entries = 1 << 15, bytes = 1 << 22) {
+  constructor(entries = 1 << 14, bytes = 1 << 21) {
     this.#names = new Interner(entries, bytes);
   }
 

@@ -195,14 +195,15 @@ function connected(fd: Fd, { type, ends, unixPath }: Tuple, status: number): Fd 
   return fd.with({ type, status, socket: ends, text: type === FdType.UNIX_SOCK ? unixPath : null });
 }
 
+const ACCEPT4 = EventType.SOCKET_ACCEPT4_6_X;
+
 export function accept(state: State, event: Event, thread: Thread): void {
   const num = low(event, 0, -1);
   if (num < 0) return;
   const tuple = readTuple(event, 1, L4.TCP);
   if (tuple === null) return;
   const isUnix = tuple.type === FdType.UNIX_SOCK;
-  const flags =
-    event.type === EventType.SOCKET_ACCEPT4_6_X && (u32(event, 5, 0) & SOCK_CLOEXEC) !== 0 ? OpenFlag.CLOEXEC : 0;
+  const flags = event.type === ACCEPT4 && (u32(event, 5, 0) & SOCK_CLOEXEC) !== 0 ? OpenFlag.CLOEXEC : 0;
   const status = isUnix ? 0 : FdStatus.SERVER | FdStatus.CONNECTED;
   const name = isUnix ? unixName(tuple) : null;
   put(state, thread, num, new Fd(tuple.type, null, name, flags, status, 0, 0, 0, tuple.ends, 0));
