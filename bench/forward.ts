@@ -162,6 +162,14 @@ class Forwarder {
     const response = await fetch(`http://127.0.0.1:${this.port}${path}`);
     return response.text();
   }
+  /** Seconds of CPU that it has used so far. */
+  cpu(): number {
+    const [utime, stime] = readFileSync(`/proc/${this.#child?.pid}/stat`, 'latin1')
+      .split(') ')[1]
+      .split(' ')
+      .slice(11, 13);
+    return (Number(utime) + Number(stime)) / 100;
+  }
   async waiting(id: string): Promise<number> {
     const { outputs } = JSON.parse(await this.ask('/status')) as { outputs: { id: string; waiting: number }[] };
     return outputs.find((output) => output.id === id)?.waiting ?? 0;
@@ -301,15 +309,17 @@ const SCENARIOS: Record<string, () => Promise<Row>> = {
     const base = await load((bare.address() as AddressInfo).port, 20_000, 16);
     bare.close();
     const [sink, forwarder] = await pair('healthy', BATCHES);
+    const cpuBefore = forwarder.cpu();
     const result = await load(forwarder.port, 40_000, 16);
     await until(() => sink.got.size >= result.accepted.size, 30);
     const rate = result.accepted.size / result.seconds;
+    const cpu = Math.round(((forwarder.cpu() - cpuBefore) * 1e6) / result.accepted.size);
     const row = judge(
       'none, 16 connections',
       result.accepted,
       sink,
       forwarder,
-      `${Math.round(rate)}/s in (bare server ${Math.round(20_000 / base.seconds)}/s: ${((rate * base.seconds) / 20_000).toFixed(2)})`,
+      `${Math.round(rate)}/s in, ${cpu} µs CPU each (bare server ${Math.round(20_000 / base.seconds)}/s: ${((rate * base.seconds) / 20_000).toFixed(2)})`,
     );
     await finish(sink, forwarder);
     return row;

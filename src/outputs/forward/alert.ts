@@ -166,16 +166,9 @@ export function readAlert(bytes: Buffer, received: number): Alert {
   };
 }
 
-const jsonCache = new WeakMap<Alert, string>();
-
 /** The alert as JSON, in Falcosidekick's shape and order of keys. */
 export function toJson(alert: Alert): string {
-  let text = jsonCache.get(alert);
-  if (text === undefined) {
-    text = JSON.stringify(toObject(alert));
-    jsonCache.set(alert, text);
-  }
-  return text;
+  return JSON.stringify(toObject(alert));
 }
 
 /** The alert as an object to be put into JSON, in Falcosidekick's shape. */

@@ -12,8 +12,8 @@ import type { Values } from './option.ts';
 import { createRestraint } from './restraint.ts';
 import { startWorker, type Worker } from './worker.ts';
 
-/** Decoded alerts that are kept for the outputs that come to them a little later. */
-const DECODED = 1024;
+/** Decoded alerts that are kept for the other outputs, which come to them a little later. */
+const DECODED = 256;
 const DEAD_BYTES = 256 * 1024 * 1024;
 
 export interface DeadLetter {
@@ -100,8 +100,9 @@ export async function startForwarder(
   const decoded = new Map<number, Alert>();
   function decode(entry: Entry): Alert {
     let alert = decoded.get(entry.sequence);
-    if (alert === undefined) {
-      alert = enrich(readAlert(entry.payload, entry.time));
+    if (alert !== undefined) return alert;
+    alert = enrich(readAlert(entry.payload, entry.time));
+    if (config.outputs.length > 1) {
       decoded.set(entry.sequence, alert);
       if (decoded.size > DECODED) decoded.delete(decoded.keys().next().value as number);
     }
