@@ -64,8 +64,13 @@ export interface LoadedPlugin extends PluginInfo {
  */
 export function loadedPlugins(config: Config): LoadedPlugin[] {
   const names = config.load_plugins ?? config.plugins.map((plugin) => plugin.name);
-  return names.map((name) => {
-    const entry = config.plugins.find((plugin) => plugin.name === name);
+  const endpoint = config.k8s_audit_endpoint;
+  const isImplied = endpoint !== '' && !names.includes(AUDIT);
+  return (isImplied ? [...names, AUDIT] : names).map((name) => {
+    const entry =
+      isImplied && name === AUDIT
+        ? { init_config: '', open_params: listenAt(endpoint) }
+        : config.plugins.find((plugin) => plugin.name === name);
     const info = BUILT_IN_PLUGINS.find((plugin) => plugin.name === name);
     if (info !== undefined) {
       return { ...info, initConfig: entry?.init_config ?? '', openParams: entry?.open_params ?? '' };
@@ -83,4 +88,14 @@ export function loadedPlugins(config: Config): LoadedPlugin[] {
       `Native plugins cannot be loaded; built in are ${BUILT_IN_PLUGINS.map((plugin) => plugin.name).join(', ')}.`,
     );
   });
+}
+
+const AUDIT = 'k8saudit';
+
+/** The address to listen at for an audit endpoint: its port and path on all of our addresses, whatever name the cluster has for us. */
+function listenAt(endpoint: string): string {
+  if (!/^https?:\/\//.test(endpoint)) return endpoint;
+  const url = new URL(endpoint);
+  const port = url.port || (url.protocol === 'https:' ? '443' : '80');
+  return `${url.protocol}//0.0.0.0:${port}${url.pathname}`;
 }

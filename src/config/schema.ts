@@ -104,6 +104,11 @@ export const configSchema = z.object({
     default_duration: key(integer(5000), 'Milliseconds to record after the last match.'),
     max_file_size_mb: key(integer(0), 'Stop a recording at this size; 0 for no limit.'),
   }),
+  k8s_audit_endpoint: key(
+    text(''),
+    'Listen for audit events of Kubernetes at the port and path of this URL, as the plugin k8saudit does.',
+    'own',
+  ),
   load_plugins: key(
     z.array(z.string()).optional(),
     'Which of `plugins` to load; all when left out.',

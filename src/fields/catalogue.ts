@@ -56,7 +56,13 @@ export function makeCatalogue(rows: readonly Field[], options: CatalogueOptions 
     ),
   );
   const fields = [...rows, ...fixed];
-  const byName = new Map(fields.map((field) => [field.name, field]));
+  const byName = new Map<string, Field>();
+  /** Fields that have the name of a field of another source. */
+  const namesakes: Field[] = [];
+  for (const field of fields) {
+    if (byName.has(field.name)) namesakes.push(field);
+    else byName.set(field.name, field);
+  }
   const get = (name: string): Field | undefined => {
     const known = byName.get(name);
     if (known !== undefined) return known;
@@ -71,7 +77,8 @@ export function makeCatalogue(rows: readonly Field[], options: CatalogueOptions 
     get,
     find(name, source) {
       const field = get(name);
-      return field !== undefined && (field.sources.length === 0 || field.sources.includes(source)) ? field : undefined;
+      if (field !== undefined && (field.sources.length === 0 || field.sources.includes(source))) return field;
+      return namesakes.find((one) => one.name === name && one.sources.includes(source));
     },
     bind(name, argument) {
       const field = get(name);

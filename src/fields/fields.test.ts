@@ -540,8 +540,8 @@ describe('what our own probe adds', () => {
 });
 
 describe('the catalogue', () => {
-  test('every field has a name of its own, a sentence, and reads without its argument being parsed again', () => {
-    const names = new Set(FIELDS.map((field) => field.name));
+  test('every field has a name of its own in its sources, a sentence, and reads without its argument being parsed again', () => {
+    const names = new Set(FIELDS.map((field) => `${field.name} ${field.sources}`));
     expect(names.size).toBe(FIELDS.length);
     for (const field of FIELDS)
       expect([field.name, /^[A-Z"0-9a-z].{8,}[.)…]$/.test(field.description)]).toEqual([field.name, true]);

@@ -16,8 +16,8 @@ const elements = (value: Json | undefined): readonly Json[] => (Array.isArray(va
 const text = (value: Json | undefined): string | null => (value === undefined || value === null ? null : asText(value));
 
 const at =
-  (...path: Path): Extractor =>
-  (event) =>
+  (...path: Path) =>
+  (event: Event): string | null =>
     text(get(payloadOf(event), ...path));
 
 const annotation = (name: string): Extractor => at('annotations', name);
@@ -55,6 +55,23 @@ const texts = (value: Json | undefined): string[] =>
     : Array.isArray(value)
       ? value.filter((one) => one !== null).map(asText)
       : [asText(value)];
+
+/** Reads something once a pod was created: not of attempts, and not of its subresources. */
+const ofCreatedPod =
+  (read: (event: Event) => Value | null): ((event: Event) => Value | null) =>
+  (event) => {
+    const payload = payloadOf(event);
+    const is = (expected: string, ...path: Path): boolean => get(payload, ...path) === expected;
+    const code = Number(get(payload, 'responseStatus', 'code'));
+    return is('create', 'verb') &&
+      is('ResponseComplete', 'stage') &&
+      is('pods', 'objectRef', 'resource') &&
+      get(payload, 'objectRef', 'subresource') === undefined &&
+      code >= 200 &&
+      code < 300
+      ? read(event)
+      : null;
+  };
 
 const spec = (event: Event): Json | undefined => get(payloadOf(event), 'requestObject', 'spec');
 
@@ -600,4 +617,25 @@ export const K8SAUDIT_FIELDS: readonly Field[] = [
   ...OTHER_KINDS.map((name) => containerRow('initContainers', name)),
   containerRow('initContainers', 'host_port'),
   ...OTHER_KINDS.map((name) => containerRow('ephemeralContainers', name)),
+  row(
+    'k8s_psp.pod.name',
+    'CHARBUF',
+    'event',
+    'Name of the pod that was created; without value on any other event.',
+    ofCreatedPod((event) => {
+      const payload = payloadOf(event);
+      // A controller leaves the name to the server.
+      return text(get(payload, 'objectRef', 'name') ?? get(payload, 'responseObject', 'metadata', 'name'));
+    }),
+    { hidden: true },
+  ),
+  row(
+    'k8s_psp.pod.namespace.name',
+    'CHARBUF',
+    'event',
+    'Namespace of the pod that was created; without value on any other event.',
+    ofCreatedPod(at('objectRef', 'namespace')),
+    { hidden: true },
+  ),
+  row('user.name', 'CHARBUF', 'event', 'The same as ka.user.name.', at('user', 'username'), { hidden: true }),
 ];

@@ -222,7 +222,7 @@ function readRule(item: MapNode, root: Context, collector: Collector, report: Re
       outputContext: valueContext(item, 'output', 'rule output', context),
       description,
       priority,
-      source: optional(item, 'source', context) ?? 'syscall',
+      source: optional(item, 'source', context) ?? sourceOf(condition),
       enabled: optionalBoolean(item, 'enabled', context, true),
       warnEventTypes: optionalBoolean(item, 'warn_evttypes', context, true),
       skipIfUnknownFilter: optionalBoolean(item, 'skip-if-unknown-filter', context, false),
@@ -296,6 +296,13 @@ function readUpdate(
   if (keys.has('capture')) update.capture = optionalBoolean(item, 'capture', context, false);
   if (keys.has('capture_duration')) update.captureDuration = optionalUint32(item, 'capture_duration', context) ?? 0;
   return update;
+}
+
+/** Fields of pod creations, which stand in no other source: a rule over them need not name it. */
+const POD_CREATION = /(^|[\s(])k8s_psp\./;
+
+function sourceOf(condition: string): string {
+  return POD_CREATION.test(condition) ? 'k8s_audit' : 'syscall';
 }
 
 function readPriority(item: MapNode, context: Context): Priority {

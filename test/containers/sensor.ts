@@ -12,10 +12,10 @@ export interface RunningSensor {
   stop(): Promise<void>;
 }
 
-/** Starts a sensor; resolves when it watches. */
-export async function startSensor(scope: string, args: readonly string[]): Promise<RunningSensor> {
+/** Starts a sensor; resolves when it watches. Without a scope (null) it may watch no system calls. */
+export async function startSensor(scope: string | null, args: readonly string[]): Promise<RunningSensor> {
   const options = [
-    `windhover.scope=cgroup=${scope}`,
+    ...(scope === null ? ['engine.kind=nodriver'] : [`windhover.scope=cgroup=${scope}`]),
     'json_output=true',
     'webserver.enabled=false',
     'log_stderr=true',
