@@ -147,6 +147,7 @@ describe('the web UI', () => {
     await page.getByRole('button', { name: 'Undo' }).focus();
     await page.keyboard.press('Enter');
     await expect.poll(() => count('muted')).toBe(0);
+    await page.waitForTimeout(500);
     const row = page.locator('.row[data-at="true"] .title a');
     await row.waitFor();
     const title = (await row.textContent()) as string;

@@ -144,11 +144,13 @@ export function Explorer({ view }: { view: 'groups' | 'alerts' }) {
 
 function Groups({ data, sort, reload }: { data: Inbox | null; sort: string; reload: () => void }) {
   const groups = data?.groups ?? [];
-  const at = useSignal(0);
+  // The cursor stands on a group, not on a line: when the list changes, it stays with the group.
+  const at = useSignal<{ readonly id: number; readonly index: number } | null>(null);
   const selected = useSignal<ReadonlySet<number>>(new Set());
   const muting = useSignal<readonly number[] | null>(null);
   const list = useRef<HTMLElement>(null);
-  const current = Math.min(at.value, groups.length - 1);
+  const kept = groups.findIndex((group) => group.id === at.value?.id);
+  const current = kept >= 0 ? kept : Math.min(at.value?.index ?? 0, groups.length - 1);
   const targets = (): number[] => {
     if (selected.value.size > 0) return [...selected.value];
     const group = groups[current];
@@ -159,8 +161,9 @@ function Groups({ data, sort, reload }: { data: Inbox | null; sort: string; relo
     reload();
   };
   const move = (by: number) => {
-    at.value = Math.max(0, Math.min(groups.length - 1, current + by));
-    list.current?.querySelectorAll('.row')[at.value]?.scrollIntoView({ block: 'nearest' });
+    const index = Math.max(0, Math.min(groups.length - 1, current + by));
+    at.value = { id: groups[index]?.id ?? 0, index };
+    list.current?.querySelectorAll('.row')[index]?.scrollIntoView({ block: 'nearest' });
   };
   const toggle = (id: number) => {
     const next = new Set(selected.value);
