@@ -1,7 +1,6 @@
 export {
   buildEvent,
   type EventSpec,
-  encodeParam,
   inetAddress,
   inetTuple,
   PARAM_WIDTH,

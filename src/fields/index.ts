@@ -13,10 +13,11 @@ import { GROUP_FIELDS, USER_FIELDS } from './user.ts';
 import { WINDHOVER_FIELDS } from './windhover.ts';
 
 export type { BoundCatalogue, CatalogueOptions } from './catalogue.ts';
-export { dnsNames, watchNames } from './dns.ts';
-export type { Depends, Extractor, Field } from './field.ts';
+export { watchNames } from './dns.ts';
+export type { Extractor, Field } from './field.ts';
 export { isMetadata, keepMoment, type Moment } from './metadata.ts';
 export { bindOperand, bindPrinted, fieldsOf } from './operand.ts';
+export { syscallNumber } from './syscalls.ts';
 
 /** Every field that the product knows, in the order in which lists show them. */
 export const FIELDS: readonly Field[] = [

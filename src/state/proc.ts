@@ -465,7 +465,7 @@ function readSockets(net: string): Map<string, SocketRow> {
 }
 
 /** The addresses of this machine. */
-export function readInterfaces(): InterfaceEntry[] {
+function readInterfaces(): InterfaceEntry[] {
   const entries: InterfaceEntry[] = [];
   for (const [name, addresses] of Object.entries(networkInterfaces())) {
     for (const { address, netmask, family } of addresses ?? []) {
@@ -483,7 +483,7 @@ export function readInterfaces(): InterfaceEntry[] {
 }
 
 /** The users and groups that the files below a root directory list. */
-export function readUsers(root: string): { users: User[]; groups: { gid: number; name: string }[] } {
+function readUsers(root: string): { users: User[]; groups: { gid: number; name: string }[] } {
   return {
     users: [...parsePasswd(read(`${root}/etc/passwd`))],
     groups: [...parseGroup(read(`${root}/etc/group`))],
@@ -491,7 +491,7 @@ export function readUsers(root: string): { users: User[]; groups: { gid: number;
 }
 
 /** The machine, its addresses and its users. */
-export function readHost(sink: InitialStateSink, root = hostRoot()): void {
+function readHost(sink: InitialStateSink, root = hostRoot()): void {
   const meminfo = /^MemTotal:\s*(\d+) kB/m.exec(read(`${root}/proc/meminfo`))?.[1];
   const uptime = Number.parseFloat(read(`${root}/proc/uptime`)) || 0;
   sink.machine({
