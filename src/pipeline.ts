@@ -6,6 +6,7 @@ import { EVENTS, type Event, EventType } from './event/index.ts';
 import { log } from './log.ts';
 import type { Message } from './outputs/index.ts';
 import { PRIORITIES, type Rule } from './rules/index.ts';
+import { DumpFlag } from './scap/index.ts';
 import { extraFields } from './sensor/append-output.ts';
 import type { Pipeline, PipelineEnd, PipelineHost, PipelineSetup, PipelineSnapshot } from './sensor/contract.ts';
 import { createDropMonitor, type DropAction } from './sensor/drops.ts';
@@ -19,6 +20,9 @@ import { type LoadedRules, loadRuleSet } from './sensor/rule-set.ts';
 import { openSources } from './sensor/sources.ts';
 import type { RuleCount } from './sensor/statistics.ts';
 
+/** Of an event that is judged. */
+const NO_FLAGS = (): number => 0;
+
 /** How long a source is waited for at a time: bounds how late a stop, a reload or a time-out is seen. */
 const POLL_MS = 30;
 
@@ -26,14 +30,14 @@ const POLL_MS = 30;
  * Enter events that captures hold so that the state can keep the path or address seen at entry; as in Falco, they
  * are numbered, but no rule is judged on them.
  */
-const STATE_ONLY: ReadonlySet<number> = new Set([
+const ENTERED: ReadonlySet<number> = new Set([
   EventType.SYSCALL_OPEN_E,
   EventType.SYSCALL_CREAT_E,
   EventType.SYSCALL_OPENAT_2_E,
   EventType.SYSCALL_OPENAT2_E,
   EventType.SOCKET_CONNECT_E,
 ]);
-const JUDGED = Uint8Array.from(EVENTS, ({ type }) => (STATE_ONLY.has(type) ? 0 : 1));
+const JUDGED = Uint8Array.from(EVENTS, ({ type }) => (ENTERED.has(type) ? 0 : 1));
 
 /** Loads the rules and opens the sources; rejects with a RulesError or SourceError. `open` is there for tests. */
 export async function openPipeline(
@@ -119,6 +123,7 @@ export async function openPipeline(
   async function drain(source: OpenSource, index: number): Promise<void> {
     const { state } = source;
     const isSyscalls = source === syscalls;
+    const flagsOf = source.flags ?? NO_FLAGS;
     let firstTime = 0;
     let idle = 0;
     let lastTime = 0n;
@@ -141,7 +146,7 @@ export async function openPipeline(
       judge.recorder?.event(event);
       if (isSyscalls) recording?.event(event);
       state.apply(event);
-      if (JUDGED[event.type] === 1) judge.engine.process(event);
+      if (JUDGED[event.type] === 1 && (flagsOf() & DumpFlag.STATE_ONLY) === 0) judge.engine.process(event);
       if (live) lastTime = event.ts;
     };
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { buildEvent, EventType, viewEvent } from '../event/index.ts';
-import { ScapWriter } from '../scap/index.ts';
+import { DumpFlag, ScapWriter } from '../scap/index.ts';
 import { FALCO_VERSION, VERSION } from '../version.ts';
 import { compatibilityPage } from './compatibility.ts';
 
@@ -53,7 +53,7 @@ const plain = file(
 const rules = file('rules.yaml', rule('Opened', 'evt.type = openat and fd.name startswith /etc/'));
 
 /** A capture of opens of the given paths, a second and a nanosecond apart. */
-function capture(name: string, paths: readonly string[]): string {
+function capture(name: string, paths: readonly string[], flags: (i: number) => number = () => 0): string {
   const pieces: Uint8Array[] = [];
   const writer = new ScapWriter((piece) => pieces.push(piece));
   paths.forEach((path, i) => {
@@ -62,13 +62,31 @@ function capture(name: string, paths: readonly string[]): string {
       tid: 42,
       params: { fd: 3, dirfd: -100, name: path, flags: 1, mode: 0, dev: 1, ino: 1n },
     });
-    writer.event(viewEvent(bytes, i + 1), 0);
+    writer.event(viewEvent(bytes, i + 1), flags(i));
   });
   writer.flush();
   return file(name, Buffer.concat(pieces));
 }
 const opens = capture('opens.scap', ['/etc/one', '/tmp/two', '/etc/three']);
 const replay = ['-o', 'engine.kind=replay', '-o', `engine.replay.capture_file=${opens}`];
+
+test('without any output channel, alerts are on standard output', async () => {
+  const silent = file(
+    'silent.yaml',
+    'log_stderr: true\nlog_syslog: false\nappend_output: []\nstdout_output: {enabled: false}\n',
+  );
+  const { stdout, stderr } = await windhover('-c', silent, '-r', rules, ...replay);
+  expect(stdout.match(/ Warning opened \/etc\//g)).toHaveLength(2);
+  expect(stderr).toContain('No output channel is enabled');
+});
+
+test('events that a capture holds only for the state raise no alert', async () => {
+  const flagged = capture('flagged.scap', ['/etc/one', '/etc/two', '/etc/three'], (i) =>
+    i === 1 ? DumpFlag.STATE_ONLY : 0,
+  );
+  const { stdout } = await windhover('replay', '-c', plain, '-r', rules, flagged);
+  expect(stdout.match(/opened \S+/g)).toEqual(['opened /etc/one', 'opened /etc/three']);
+});
 
 describe('without a configuration', () => {
   test('--version as text and JSON, --help, --page-size', async () => {

@@ -61,14 +61,15 @@ async function run(flags: RunFlags, argv: readonly string[]): Promise<number> {
     ...(flags.option ?? []),
     'engine.kind=modern_ebpf',
     ...(flags.format === 'text' ? [] : ['json_output=true']),
-    ...(machine ? ['stdout_output.enabled=false'] : []),
   ];
   const input = runInput(flags, await setUp({ ...flags, option: options }, true));
+  const { loaded } = input;
+  const config = machine ? { ...loaded.config, stdout_output: { enabled: false } } : loaded.config;
   const channels: Channel[] = [];
   if (flags.format === 'sarif') channels.push(sarifChannel(stdoutWriter()));
   if (flags.format === 'github') channels.push(githubChannel(stdoutWriter()));
   const { snapshot, worst } = await runSensor(
-    { ...input, setup: { ...input.setup, command: argv, record: flags.record ?? null } },
+    { ...input, loaded: { ...loaded, config }, setup: { ...input.setup, command: argv, record: flags.record ?? null } },
     {
       reread: null,
       verbose: flags.verbose === true,

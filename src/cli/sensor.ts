@@ -81,7 +81,7 @@ async function watch(flags: FalcoFlags, loaded: LoadedConfig): Promise<number> {
 
 /** The setup of a run from the flags and what the configuration says; throws {@link CommandError}. */
 export function runInput(flags: FalcoFlags, loaded: LoadedConfig): RunInput {
-  const config = flags.unbuffered === true ? { ...loaded.config, buffered_outputs: false } : loaded.config;
+  const config = withChannel(flags.unbuffered === true ? { ...loaded.config, buffered_outputs: false } : loaded.config);
   const { files, directories } = rulesToLoad(flags, loaded);
   const setup: PipelineSetup = {
     config,
@@ -95,6 +95,15 @@ export function runInput(flags: FalcoFlags, loaded: LoadedConfig): RunInput {
     record: null,
   };
   return { loaded: { ...loaded, config }, setup, rulesDirectories: directories };
+}
+
+/** Alerts that no channel takes would be lost without a word, so they go to standard output. */
+function withChannel(config: Config): Config {
+  const { stdout_output, syslog_output, file_output, program_output, http_output, windhover } = config;
+  const channels = [stdout_output, syslog_output, file_output, program_output, http_output];
+  if (channels.some(({ enabled }) => enabled) || Object.keys(windhover.forward).length > 0) return config;
+  log.warning('No output channel is enabled, so alerts go to standard output. Set stdout_output.enabled to say so.');
+  return { ...config, stdout_output: { ...stdout_output, enabled: true } };
 }
 
 function seconds(text: string | undefined): number {

@@ -16,6 +16,8 @@ export interface OpenSource {
   readonly source: Source;
   readonly state: State;
   totals(): EventTotals;
+  /** Flags of the current event's block (DumpFlag); only captures have them. */
+  flags?(): number;
   /** Changes which events are read, for other rules. */
   select?(rules: LoadedRules): void;
   /** Called once, when judging begins. */

@@ -117,5 +117,6 @@ async function openReplay(setup: PipelineSetup): Promise<OpenSource> {
     source,
     state,
     totals: () => ({ events: 0, drops: 0, byReason: {} }),
+    flags: () => source.flags,
   };
 }
