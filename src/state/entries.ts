@@ -142,6 +142,11 @@ function makeFd(state: State, entry: FdEntry): Fd {
       );
     case FdType.IPV4_SOCK:
     case FdType.IPV6_SOCK: {
+      // A socket that is not connected has no ends, which captures write as zeros.
+      if (!/[^\0]/.test(entry.localAddress + entry.remoteAddress) && entry.localPort + entry.remotePort === 0) {
+        const end = new Socket(entry.l4proto, '', 0, '', 0, 0n, 0n);
+        return new Fd(entry.type, null, null, 0, 0, 0, low, high, end, 0);
+      }
       const status = FdStatus.FROM_PROC | FdStatus.CONNECTED;
       return new Fd(entry.type, null, null, 0, status, 0, low, high, socket, 0);
     }

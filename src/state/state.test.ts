@@ -561,6 +561,13 @@ describe('the initial state', () => {
     ]);
     const file = copy.thread?.fds.get(3);
     expect([file?.name, file?.ino, file?.dev]).toEqual(['/etc/passwd', 2 ** 40, 9]);
+    send(20, 'SOCKET_SOCKET_X', { fd: 6, domain: 2, type: 2 });
+    const entries: FdEntry[] = [];
+    state.snapshot({ ...new State().sink, fd: (entry) => entries.push(entry) });
+    const zero = '\0\0\0\0';
+    for (const entry of entries)
+      copy.sink.fd(entry.fd === 6 ? { ...entry, localAddress: zero, remoteAddress: zero } : entry);
+    expect([copy.thread?.fds.get(6)?.name, copy.thread?.fds.get(6)?.socket?.l4]).toEqual(['', 3]);
     expect([copy.users.user('', 5)?.name, copy.interfaces.isLocal('\x0a\0\0\x01')]).toEqual(['u', true]);
   });
 });

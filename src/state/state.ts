@@ -624,13 +624,17 @@ export class State {
     interface: (entry) => this.interfaces.add(entry),
   };
 
-  /** The tables as entries, from which {@link sink} makes the same tables again: the start of a recording. */
-  snapshot(sink: InitialStateSink): void {
+  /**
+   * The tables as entries, from which {@link sink} makes the same tables again: the start of a recording.
+   * @param includes leaves out threads
+   */
+  snapshot(sink: InitialStateSink, includes: (thread: Thread) => boolean = () => true): void {
     this.#settle();
     if (this.machineInfo !== null) sink.machine(this.machineInfo);
-    for (const thread of this.threads) if (!thread.placeholder && !thread.dead) sink.process(processOfThread(thread));
-    for (const thread of this.threads) {
-      if (thread.isMain && !thread.dead) for (const entry of fdEntries(thread)) sink.fd(entry);
+    const threads = [...this.threads].filter((thread) => !thread.dead && includes(thread));
+    for (const thread of threads) if (!thread.placeholder) sink.process(processOfThread(thread));
+    for (const thread of threads) {
+      if (thread.isMain) for (const entry of fdEntries(thread)) sink.fd(entry);
     }
     for (const entry of this.users.entries()) sink.userOrGroup(entry);
     for (const entry of this.interfaces.entries()) sink.interface(entry);
