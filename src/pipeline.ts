@@ -143,10 +143,12 @@ export async function openPipeline(
         }
       }
       const judge = judges[index] as Judge;
-      judge.recorder?.event(event);
+      const flags = flagsOf();
+      judge.recorder?.event(event, flags);
       if (isSyscalls) recording?.event(event);
       state.apply(event);
-      if (JUDGED[event.type] === 1 && (flagsOf() & DumpFlag.STATE_ONLY) === 0) judge.engine.process(event);
+      judge.recorder?.applied(event, flags);
+      if (JUDGED[event.type] === 1 && (flags & DumpFlag.STATE_ONLY) === 0) judge.engine.process(event);
       if (live) lastTime = event.ts;
     };
 
@@ -161,6 +163,7 @@ export async function openPipeline(
         }
       }
       if (isSyscalls) pollMetadata();
+      judges[index]?.recorder?.poll();
       await flush();
     }
     source.source.close();

@@ -290,6 +290,18 @@ export const configSchema = z.object({
     scope: key(text('everything'), '`everything`, `cgroup=PATH` or `pid=N`: what the kernel sends.', 'own'),
     require_scope: key(flag(false), 'Refuse to load the probe for everything.', 'own'),
     code_generation: key(flag(true), 'Compile rules to functions; otherwise they are interpreted.', 'own'),
+    flight_recorder: section({
+      max_memory_mb: key(
+        z.int().min(1).default(64),
+        'Memory for the events before alerts (`capture.enabled`), in all; what is quiet for longest is given up first.',
+        'own',
+      ),
+      per_container_kb: key(
+        z.int().min(64).default(1024),
+        'The same of each container, and of each session of processes on the host.',
+        'own',
+      ),
+    }),
     syslog: section({
       address: key(text('/dev/log'), 'A socket path, or `udp://HOST:PORT`.', 'own'),
       ident: key(text('falco'), 'Program name in syslog messages.', 'own'),

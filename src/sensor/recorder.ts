@@ -4,43 +4,85 @@ import { log } from '../log.ts';
 import type { Rule } from '../rules/index.ts';
 import { captureFileName, FlightRecorder } from '../scap/index.ts';
 import { createCapture } from '../source/index.ts';
-import type { State } from '../state/index.ts';
+import type { State, Thread } from '../state/index.ts';
 
-/** Records the events around alerts (`capture.*`). */
+/** Records the events around alerts (`capture.*`): those of the alert's container, or of its session on the host. */
 export interface Recorder {
-  /** Takes each event before the state has changed by it. */
-  event(event: Event): void;
+  /** Takes each event before the state has changed by it. `flags`: those of its block (DumpFlag). */
+  event(event: Event, flags: number): void;
+  /** The state has changed by the event. */
+  applied(event: Event, flags: number): void;
   /** Begins or prolongs a capture, when the rule asks for one. */
   matched(rule: Rule, event: Event): void;
+  /** Ends captures whose time is over; to be called also while no events come. */
+  poll(): void;
   close(): Promise<void>;
 }
 
-/** All events stand in one recording, as in Falco: what led to an alert may have happened elsewhere. */
-const KEY = '';
 const NANOSECONDS = 1_000_000n;
-/** How far back a capture begins. */
-const HISTORY_BYTES = 16 << 20;
+const MB = 2 ** 20;
 
 /** null when recording is off. */
-export function openRecorder({ capture }: Config, state: State): Recorder | null {
+export function openRecorder({ capture, engine, windhover }: Config, state: State): Recorder | null {
   if (!capture.enabled) return null;
   const all = capture.mode.toLowerCase() === 'all_rules';
+  const live = engine.kind !== 'replay';
+  const { max_memory_mb, per_container_kb } = windhover.flight_recorder;
   const recorder = new FlightRecorder({
-    snapshot: (_key, sink) => state.snapshot(sink),
-    open: (path) => createCapture(path),
-    bytesPerKey: HISTORY_BYTES,
-    maxFileBytes: capture.max_file_size_mb << 20,
+    snapshot: (key, sink) => state.snapshot(sink, membersOf(key, state)),
+    // The name can be guessed, and the folder is often everybody's.
+    open: (path) => createCapture(path, { atomic: true }),
+    bytesPerKey: per_container_kb * 1024,
+    maxBytes: max_memory_mb * MB,
+    maxFileBytes: capture.max_file_size_mb * MB,
     failed: (path, error) => log.error(`Cannot write the capture ${path}: ${error.message}`),
   });
+  /** Where the current event was put; null: nowhere yet. */
+  let key: string | null = null;
+  let lastTime = 0;
   return {
-    event: (event) => recorder.record(KEY, event),
+    event(event, flags) {
+      lastTime = event.tsApprox;
+      const thread = state.threads.get(event.tid);
+      key = thread === null ? null : keyOf(thread);
+      if (key !== null) recorder.record(key, event, flags);
+    },
+    applied(event, flags) {
+      // What enters a container or begins a session belongs to both histories.
+      const now = state.thread === null ? NOBODY : keyOf(state.thread);
+      if (now === key) return;
+      key = now;
+      recorder.record(now, event, flags);
+    },
     matched(rule, event) {
-      if (!all && !rule.capture) return;
+      if (key === null || (!all && !rule.capture)) return;
       const milliseconds = rule.captureDuration || capture.default_duration;
       const until = event.ts + BigInt(milliseconds) * NANOSECONDS;
       const path = captureFileName(capture.path_prefix, event.ts, event.num);
-      if (recorder.flush(KEY, path, until) === path) log.info(`Capturing to ${path}`);
+      if (recorder.flush(key, path, until) === path) log.info(`Capturing to ${path}`);
     },
+    poll: () => recorder.tick(live ? BigInt(Date.now()) * NANOSECONDS : BigInt(Math.trunc(lastTime))),
     close: () => recorder.close(),
   };
+}
+
+/** Key of events without a thread, or of one of which nothing is known. */
+const NOBODY = '';
+
+/** Whose history a thread's events belong to: its container's, or that of its session. */
+function keyOf(thread: Thread): string {
+  if (thread.container !== '') return thread.container;
+  return thread.sid < 0 ? NOBODY : `session ${thread.sid}`;
+}
+
+/** The threads of a history, with their ancestors, which rules ask for too. */
+function membersOf(key: string, state: State): (thread: Thread) => boolean {
+  const members = new Set<Thread>();
+  for (const thread of state.threads) {
+    if (keyOf(thread) !== key) continue;
+    for (let one: Thread | null = thread; one !== null && !members.has(one); one = one.parent) members.add(one);
+    // A descriptor table is that of the process.
+    if (thread.main !== null) members.add(thread.main);
+  }
+  return (thread) => members.has(thread);
 }
