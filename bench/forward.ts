@@ -230,7 +230,8 @@ async function load(port: number, count: number, connections: number, rate = 0, 
         const n = firstN + i;
         if (rate > 0) {
           const due = started + (i * connections * 1000) / rate;
-          if (due > performance.now()) await sleep(due - performance.now());
+          const wait = due - performance.now();
+          if (wait > 0) await sleep(wait);
         }
         const body = JSON.stringify({
           rule: 'Terminal shell in container',

@@ -24,7 +24,7 @@ export interface Cluster {
   list(place: Place, query: Readonly<Record<string, string>>): Promise<Thing[]>;
   create(place: Place, object: unknown, dryRun: boolean): Promise<Thing>;
   patch(place: Place, patch: unknown, type: 'merge' | 'strategic-merge' | 'json', dryRun: boolean): Promise<Thing>;
-  remove(place: Place, options: unknown, dryRun: boolean): Promise<Thing>;
+  remove(place: Place, options: Readonly<Record<string, unknown>>, dryRun: boolean): Promise<Thing>;
   text(place: Place, query: Readonly<Record<string, string>>): Promise<string>;
   exec(
     namespace: string,
@@ -48,7 +48,9 @@ export function createCluster(client: KubeClient): Cluster {
     },
     create: (place, object, dryRun) => client.post(pathOf(place, dry(dryRun)), object),
     patch: (place, patch, type, dryRun) => client.patch(pathOf(place, dry(dryRun)), patch, type),
-    remove: (place, options, dryRun) => client.delete(pathOf(place, dry(dryRun)), options),
+    // A DELETE with a body takes its options from there alone: `dryRun` in the query would be ignored, and the object gone.
+    remove: (place, options, dryRun) =>
+      client.delete(pathOf(place), { ...options, ...(dryRun && { dryRun: ['All'] }) }),
     text: (place, query) => client.text(pathOf(place, query), MAX_ARTEFACT),
     exec: (namespace, pod, container, command, stdin) =>
       execInPod(client.config, {

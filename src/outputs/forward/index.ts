@@ -1,7 +1,5 @@
 export {
   type Alert,
-  PRIORITIES,
-  parseTime,
   priorityLevel,
   problemOf,
   readAlert,
@@ -10,15 +8,12 @@ export {
   uuidOf,
 } from './alert.ts';
 export { type Condition, compileCondition } from './condition.ts';
-export { type ForwardConfig, loadConfig, type Problem, parseBytes, parseDuration } from './config.ts';
+export { type ForwardConfig, loadConfig, parseBytes, parseDuration } from './config.ts';
 export type { Sink } from './destination.ts';
 export {
-  type DeadLetter,
   type Forwarder,
   type Logger,
-  type OutputStatus,
   RejectedError,
-  redactor,
   startForwarder,
   testAlert,
 } from './forwarder.ts';

@@ -3,7 +3,6 @@ export type { Entry } from './format.ts';
 export {
   type Consumer,
   type Drop,
-  type DropReason,
   type DurableLog,
   LogFullError,
   type LogOptions,

@@ -127,7 +127,10 @@ const drain = actionKind({
                 apiVersion: 'policy/v1',
                 kind: 'Eviction',
                 metadata: { name, namespace },
-                deleteOptions: { gracePeriodSeconds: parameters.grace_period_seconds },
+                deleteOptions: {
+                  gracePeriodSeconds: parameters.grace_period_seconds,
+                  ...(dryRun && { dryRun: ['All'] }),
+                },
               },
               dryRun,
             );

@@ -97,7 +97,11 @@ const evict = actionKind({
             apiVersion: 'policy/v1',
             kind: 'Eviction',
             metadata: { name, namespace },
-            deleteOptions: { gracePeriodSeconds: parameters.grace_period_seconds, preconditions: { uid } },
+            deleteOptions: {
+              gracePeriodSeconds: parameters.grace_period_seconds,
+              preconditions: { uid },
+              ...(dryRun && { dryRun: ['All'] }),
+            },
           },
           dryRun,
         );
