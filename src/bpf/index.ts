@@ -1,7 +1,7 @@
 export { BpfError, type BpfErrorKind } from './error.ts';
 export { type BpfMap, type Cell, type MapSpec, MapType, possibleCpus } from './maps.ts';
 export { type BpfObject, type LoadOptions, loadObject } from './object.ts';
-export { type CapabilityName, dropCapabilities, effectiveCapabilities } from './permission.ts';
+export { Capability, type CapabilityName, dropCapabilities, effectiveCapabilities } from './permission.ts';
 export type { BpfProgram } from './program.ts';
 export { openRing, type Ring } from './ring.ts';
 export { type Sys, systemCalls } from './sys.ts';

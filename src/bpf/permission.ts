@@ -4,6 +4,7 @@ import { Errno, errnoName, kernelVersion, NR, type Sys } from './sys.ts';
 
 /** Capabilities by number (include/uapi/linux/capability.h), as far as a sensor may want to keep them. */
 export const Capability = {
+  DAC_OVERRIDE: 1,
   DAC_READ_SEARCH: 2,
   KILL: 5,
   SETPCAP: 8,
