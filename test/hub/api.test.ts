@@ -566,6 +566,30 @@ describe('logging in', () => {
     await close();
   });
 
+  it('takes no changes from pages of other sites, whatever credentials the browser adds', async () => {
+    const { hub, close } = await start('sqlite');
+    const send = (path: string, origin: string | null, body: string) =>
+      hub.fetch(
+        new Request(`http://hub${path}`, {
+          method: 'POST',
+          headers: { host: 'hub', authorization: basic, ...(origin === null ? {} : { origin }) },
+          body,
+        }),
+      );
+    for (const [origin, status] of [
+      ['http://hub', 200],
+      [null, 200],
+      ['https://elsewhere.example', 403],
+      ['null', 403],
+    ] as const) {
+      expect([origin, (await send('/api/ingest', origin, alertText())).status]).toEqual([origin, status]);
+    }
+    const login = JSON.stringify({ name: 'admin', password: PASSWORD });
+    expect((await send('/api/login', 'https://elsewhere.example', login)).status).toBe(403);
+    expect((await send('/api/login', 'http://hub', login)).status).toBe(200);
+    await close();
+  });
+
   it('makes who guesses passwords wait, longer each time', async () => {
     let now = Date.now();
     const { hub, close } = await start('sqlite', () => now);

@@ -124,11 +124,6 @@ export function tacticOf(tag: string): string | null {
   return NAME_BY_TAG.get(tag.toLowerCase()) ?? null;
 }
 
-/** The tag of a tactic's name, for queries. */
-export function tagOfTactic(name: string): string | null {
-  return TACTICS.find(([, other]) => other === name)?.[2] ?? null;
-}
-
 /** The technique that a tag names (a sub-technique counts for its technique), or null. */
 export function techniqueOf(tag: string): string | null {
   return /^(T\d{4})(\.\d{3})?$/.exec(tag)?.[1] ?? null;

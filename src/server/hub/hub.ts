@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import { serve } from '@hono/node-server';
-import { Hono } from 'hono';
+import { type Context, Hono } from 'hono';
 import type { Store, StoredAlert } from '../../store/index.ts';
 import { createAccess } from './access.ts';
 import { alertRoutes, rowsOf, spliced } from './alerts.ts';
@@ -54,6 +54,17 @@ export interface Hub {
 
 /** Between two looks of the retention, in milliseconds. */
 const RETAIN_EVERY = 20_000;
+
+/**
+ * Whether a browser sends this on behalf of another site's page: it names that site as Origin. Cookies have their
+ * own protection; this one also covers logging in, and credentials that a browser remembers for Basic.
+ */
+function isForeign(context: Context, publicUrl: string | undefined): boolean {
+  const origin = context.req.header('origin');
+  if (origin === undefined) return false;
+  const own = [context.req.header('host'), publicUrl === undefined ? undefined : new URL(publicUrl).host];
+  return !URL.canParse(origin) || !own.includes(new URL(origin).host);
+}
 
 /** The hub: everything that the store holds, over HTTP, to whoever may see it. */
 export function createHub(options: HubOptions): Hub {
@@ -203,6 +214,9 @@ export function createHub(options: HubOptions): Hub {
     app.on(route.method, route.path, async (context) => {
       const length = Number(context.req.header('content-length') ?? 0);
       if (length > BODY_BYTES && route.path !== '/api/captures') throw new Refusal(413, 'the request is too large');
+      if (route.method !== 'GET' && isForeign(context, options.publicUrl)) {
+        throw new Refusal(403, 'the request comes from a page of another site');
+      }
       let caller: Caller | null = null;
       if (route.access !== 'open') {
         caller = await access.identify(context);
