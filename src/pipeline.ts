@@ -119,6 +119,15 @@ export async function openPipeline(
     if (line !== null) pending.push({ line, severity: PRIORITIES.indexOf(rule.priority) });
   }
 
+  /** The rules with their alerts since the start, and what they have cost since they were loaded. */
+  function withExpenses(): PipelineSnapshot['rules'] {
+    const costs = new Map(judges.flatMap(({ engine }) => engine.costs()).map((cost) => [cost.rule.name, cost]));
+    return [...counts.values()].map((count) => {
+      const { evaluations = 0, matches = 0, nanoseconds = 0 } = costs.get(count.rule) ?? {};
+      return { ...count, evaluations, matches, nanoseconds };
+    });
+  }
+
   /** Judges one source to its end. */
   async function drain(source: OpenSource, index: number): Promise<void> {
     const { state } = source;
@@ -225,7 +234,7 @@ export async function openPipeline(
         judged: source.source.stats().events,
         ...source.totals(),
       })),
-      rules: [...counts.values()],
+      rules: withExpenses(),
       state: syscalls === undefined ? null : stateCounters(syscalls),
       dropSummary: drops.summary(),
       commandStatus: sources.find((source) => source.commandStatus !== undefined)?.commandStatus?.() ?? null,

@@ -250,7 +250,10 @@ describe('replay', () => {
     const { stdout, stderr } = await windhover('replay', '--stats', '-o', 'append_output=[]', '-r', rules, opens);
     expect(stdout.match(/^22:13:2.*$/gm)).toHaveLength(2);
     expect(stdout).not.toContain('Events detected');
-    expect(JSON.parse(stderr.split('\n').at(-2) ?? '')).toMatchObject({ events: 3 });
+    expect(JSON.parse(stderr.split('\n').at(-2) ?? '')).toMatchObject({
+      events: 3,
+      rules: [{ rule: 'Opened', alerts: 2, evaluations: 2, matches: 2 }],
+    });
     const interpreted = await windhover('replay', '--no-codegen', '-o', 'append_output=[]', '-r', rules, opens);
     expect(interpreted.stdout).toBe(stdout);
   });
@@ -326,6 +329,32 @@ describe('rules', () => {
     expect((await windhover('rules', 'list', rules)).stdout).toBe('Opened  Warning        a b\n');
     const described = await windhover('rules', 'describe', '--json', '--rule', 'Opened', rules);
     expect(JSON.parse(described.stdout).rules).toHaveLength(1);
+  });
+
+  test('describe: what a rule costs, and what it asks of the kernel', async () => {
+    const path = file(
+      'costs.yaml',
+      rule(
+        'Below etc',
+        'evt.type = openat and evt.is_open_read = true and fd.name startswith /etc/ and proc.name != a',
+      ) + rule('Keys', 'evt.type = openat and evt.is_open_read = true and fd.name endswith .pem'),
+    );
+    const { rules: described, kernel_filter } = JSON.parse(
+      (await windhover('rules', 'describe', '--json', path)).stdout,
+    );
+    expect(described[0]).toMatchObject({
+      cost: { events: ['openat'], terms: { flags: 1, file: 1, process: 2 }, total: 4 },
+      kernel_filter: { events: ['openat'], opens: { prefixes: ['/etc/'], comms: [], failed: true }, defeats: [] },
+    });
+    expect(described[1].kernel_filter).toMatchObject({ opens: null, defeats: [{ rule: 'Keys' }] });
+    expect(kernel_filter).toMatchObject({
+      opens: null,
+      defeats: [{ rule: 'Keys', terms: expect.arrayContaining(['fd.name endswith .pem']) }],
+    });
+    const text = (await windhover('rules', 'describe', path, 'Keys')).stdout;
+    expect(text).toContain('needs all opens for reading');
+    expect(text).toContain('undecided there: fd.name endswith .pem');
+    expect(text).not.toContain('Below etc');
   });
 
   test('fmt: order and style change, comments and meaning do not; twice is once', async () => {

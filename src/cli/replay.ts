@@ -14,12 +14,12 @@ export async function main(args: string[]): Promise<number> {
     newCommand('windhover replay', 'Judge a capture: alerts on standard output, statistics on standard error.', [
       ['windhover replay capture.scap', 'with the default rules'],
       ['windhover replay -r my_rules.yaml -o json_output=true capture.scap', 'own rules, JSON alerts'],
-      ['windhover replay --stats capture.scap', 'how fast it was'],
+      ['windhover replay --stats capture.scap', 'how fast it was, and what each rule cost'],
     ]),
     true,
   )
     .argument('<capture>', 'a .scap file, plain or compressed; - for standard input')
-    .option('--stats', 'print events, seconds and rates as JSON on standard error');
+    .option('--stats', 'print events, seconds, rates and the cost of each rule as JSON on standard error');
   return runCommand(command, args, () => replay(command.opts<ReplayFlags>(), command.args[0] ?? ''));
 }
 
@@ -44,6 +44,17 @@ async function replay(flags: ReplayFlags, capture: string): Promise<number> {
       events_per_second: events / seconds,
       ns_per_event: (seconds * 1e9) / events,
       rss_bytes: process.memoryUsage.rss(),
+      // The dearest first; those that no event came near are left out.
+      rules: snapshot.rules
+        .filter(({ evaluations }) => evaluations > 0)
+        .map(({ rule, count, evaluations, matches, nanoseconds }) => ({
+          rule,
+          alerts: count,
+          evaluations,
+          matches,
+          ns: Math.round(nanoseconds),
+        }))
+        .sort((a, b) => b.ns - a.ns || b.evaluations - a.evaluations),
     };
     process.stderr.write(`${JSON.stringify(stats)}\n`);
   }

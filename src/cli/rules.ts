@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { rulesFiles } from '../config/index.ts';
 import { renderDiagnostic } from '../diagnostic.ts';
 import { catalogueFor, loadFiles, readRulesFiles } from '../sensor/rule-set.ts';
@@ -7,7 +7,7 @@ import { addFlags, type FalcoFlags } from './flags.ts';
 import { formatRules } from './format-rules.ts';
 import { testRules } from './rule-tests.ts';
 import { setUp } from './setup.ts';
-import { describe } from './validate.ts';
+import { describeWithCosts } from './validate.ts';
 
 type Action = (flags: RulesFlags, paths: readonly string[]) => Promise<number>;
 
@@ -23,20 +23,24 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   list,
   describe: async (flags, paths) => {
     const { config } = await setUp({ ...flags, option: withJson(flags) }, true);
-    const described = flags.rule === undefined ? flags : { ...flags, describeRule: flags.rule };
-    return describe(expand(paths), described, config, catalogueFor(config));
+    // What is no file, after the files, is the name of a rule.
+    const last = paths.length > 1 ? (paths.at(-1) ?? '') : '';
+    const named = flags.rule === undefined && last !== '' && !existsSync(last);
+    const rule = named ? last : flags.rule;
+    const described = rule === undefined ? flags : { ...flags, describeRule: rule };
+    return describeWithCosts(expand(named ? paths.slice(0, -1) : paths), described, config, catalogueFor(config));
   },
   fmt: async (flags, paths) => format(flags, paths),
   test: testRules,
 };
 
-/** `windhover rules check|list|describe|fmt|test FILE…` */
+/** `windhover rules check|list|describe|fmt|test FILE… [RULE]` */
 export async function main(args: string[]): Promise<number> {
   const command = addFlags(
     newCommand('windhover rules', 'Work on rules files. ACTION: check, list, describe, fmt or test.', [
       ['windhover rules check my_rules.yaml', 'every problem, with its place and what to do'],
       ['windhover rules list falco_rules.yaml my_rules.yaml', 'names, priorities and tags'],
-      ['windhover rules describe --rule "My rule" my_rules.yaml', 'what a rule reads and when'],
+      ['windhover rules describe my_rules.yaml "My rule"', 'what a rule reads, costs and asks of the kernel'],
       ['windhover rules fmt my_rules.yaml', 'order the keys, one style'],
       ['windhover rules test rules', 'play the tests in rules/tests, without a kernel'],
     ]),

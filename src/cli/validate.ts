@@ -11,6 +11,7 @@ import {
   descriptionAsText,
   type FileResult,
   type LoadResult,
+  type Rule,
   renderValidation,
   resultAsText,
 } from '../rules/index.ts';
@@ -18,6 +19,7 @@ import { extraFields } from '../sensor/append-output.ts';
 import { loadFiles, readRulesFiles, unmetRequirements } from '../sensor/rule-set.ts';
 import { CommandError } from './command.ts';
 import type { FalcoFlags } from './flags.ts';
+import { costOf, costText, filterOf, filterText, type RuleCosts } from './rule-cost.ts';
 
 /** `-V`, with what `-L` or `-l` asks for beside it. */
 export function validate(
@@ -51,9 +53,34 @@ export function describe(
   config: Config,
   catalogue: BoundCatalogue,
 ): number {
-  const result = loadOrRefuse(paths, flags, config, catalogue);
-  const description = descriptionFor(result.definitions, flags, config, catalogue);
+  const { definitions } = loadOrRefuse(paths, flags, config, catalogue);
+  const description = descriptionFor(definitions, flags, config, catalogue);
   process.stdout.write(config.json_output ? `${JSON.stringify(description)}\n` : descriptionAsText(description));
+  return 0;
+}
+
+/** `windhover rules describe`: as {@link describe}, with what the rules cost and let into the kernel's filter. */
+export function describeWithCosts(
+  paths: readonly string[],
+  flags: FalcoFlags,
+  config: Config,
+  catalogue: BoundCatalogue,
+): number {
+  const { definitions } = loadOrRefuse(paths, flags, config, catalogue);
+  const description = descriptionFor(definitions, flags, config, catalogue);
+  const rules = new Map(definitions.rules.map(({ rule }) => [rule.name, rule]));
+  const costs = description.rules.map(({ info }) => costOf(rules.get(info.name) as Rule));
+  const all = filterOf([...rules.values()].filter((rule) => rule.enabled && rule.source === 'syscall'));
+  if (config.json_output) {
+    const described = description.rules.map((rule, i) => ({ ...rule, ...costs[i] }));
+    process.stdout.write(`${JSON.stringify({ ...description, rules: described, kernel_filter: all })}\n`);
+    return 0;
+  }
+  process.stdout.write(`${descriptionAsText(description)}\n`);
+  description.rules.forEach(({ info }, i) => {
+    process.stdout.write(`${costText(info.name, costs[i] as RuleCosts)}\n`);
+  });
+  if (flags.describeRule === undefined) process.stdout.write(filterText(all));
   return 0;
 }
 

@@ -1,2 +1,3 @@
 export { createEngine, type Engine, type EngineOptions, type RuleCost } from './engine.ts';
+export { type RuleShape, shapeOf } from './inspect.ts';
 export { deriveFilter, type KernelFilter, type OpenFilter, passes } from './pushdown.ts';

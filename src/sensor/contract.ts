@@ -2,7 +2,7 @@
 import type { Config } from '../config/index.ts';
 import type { Message } from '../outputs/index.ts';
 import type { EventTotals } from './drops.ts';
-import type { RuleCount } from './statistics.ts';
+import type { RuleCount, RuleExpense } from './statistics.ts';
 
 /** All that a pipeline needs to know; plain data, so that it can be handed to another thread. */
 export interface PipelineSetup {
@@ -44,7 +44,7 @@ export interface PipelineSnapshot {
     /** Events that were judged. */
     readonly judged: number;
   } & EventTotals)[];
-  readonly rules: readonly (RuleCount & { readonly source: string; readonly tags: readonly string[] })[];
+  readonly rules: readonly (RuleCount & RuleExpense & { readonly source: string; readonly tags: readonly string[] })[];
   readonly state: {
     readonly threads: number;
     readonly fds: number;

@@ -13,6 +13,9 @@ export interface RuleMetric {
   readonly source: string;
   readonly tags: readonly string[];
   readonly count: number;
+  /** See RuleExpense. */
+  readonly evaluations: number;
+  readonly nanoseconds: number;
 }
 
 export interface SourceMetric extends EventTotals {
@@ -184,10 +187,25 @@ export function prometheusText(now: Metrics, options: Options): string {
     true,
   );
   if (options.rules_counters_enabled) {
-    for (const { rule, priority, source, tags, count } of now.rules) {
+    for (const { rule, priority, source, tags, count, evaluations, nanoseconds } of now.rules) {
       const labels: Record<string, string> = { priority: severityOf(priority), rule_name: rule, source };
       for (const tag of tags) labels[`tag_${tag.replace(/[^a-zA-Z0-9_]/g, '_')}`] = 'true';
       out.value('counter', `${falco}_rules_matches_total`, 'Alerts of each rule.', count, labels);
+      const own = { rule_name: rule, source };
+      out.value(
+        'counter',
+        'windhover_rules_evaluations_total',
+        'Events on which the whole condition of a rule had to be judged, since it was loaded.',
+        evaluations,
+        own,
+      );
+      out.value(
+        'counter',
+        'windhover_rules_evaluation_seconds_total',
+        'Time of that, estimated from samples.',
+        nanoseconds / 1e9,
+        own,
+      );
     }
   }
   if (options.resource_utilization_enabled) resourceMetrics(out, now.usage);

@@ -54,12 +54,14 @@ export function startMonitoring(options: MonitoringOptions): Monitoring {
       cpus: navigator.hardwareConcurrency,
       sources,
       state,
-      rules: rules.map(({ rule, severity, source, tags, count }) => ({
+      rules: rules.map(({ rule, severity, source, tags, count, evaluations, nanoseconds }) => ({
         rule,
         priority: PRIORITIES[severity] ?? 'Debug',
         source,
         tags,
         count,
+        evaluations,
+        nanoseconds,
       })),
       usage: usage(),
       rulesFiles: files.rules,

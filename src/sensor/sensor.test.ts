@@ -222,8 +222,16 @@ describe('metrics', () => {
     ],
     state: { threads: 3, fds: 4, unknownThreads: 0, droppedThreads: 0, purgedThreads: 1 },
     rules: [
-      { rule: 'Some "rule"', priority: 'Warning', source: 'syscall', tags: ['mitre_x', 'T1.2'], count: 7 },
-      { rule: 'Quiet', priority: 'Debug', source: 'syscall', tags: [], count: 0 },
+      {
+        rule: 'Some "rule"',
+        priority: 'Warning',
+        source: 'syscall',
+        tags: ['mitre_x', 'T1.2'],
+        count: 7,
+        evaluations: 9,
+        nanoseconds: 2e9,
+      },
+      { rule: 'Quiet', priority: 'Debug', source: 'syscall', tags: [], count: 0, evaluations: 0, nanoseconds: 0 },
     ],
     usage: usage(),
     rulesFiles: { '/etc/falco/falco_rules.yaml': 'abc' },
@@ -271,6 +279,9 @@ describe('metrics', () => {
 
   test('Prometheus text: Falco’s names and labels, one head for each name, quotes escaped', () => {
     const text = prometheusText(metrics(300, 100, 3_000_000_000n), options);
+    const labels = 'rule_name="Some \\"rule\\"",source="syscall"';
+    expect(text).toContain(`\nwindhover_rules_evaluations_total{${labels}} 9\n`);
+    expect(text).toContain(`\nwindhover_rules_evaluation_seconds_total{${labels}} 2\n`);
     expect(text).toContain('falcosecurity_falco_version_info{version="0.44.1"} 1\n');
     expect(text).toContain(
       'falcosecurity_falco_rules_matches_total{priority="4",rule_name="Some \\"rule\\"",source="syscall",tag_mitre_x="true",tag_T1_2="true"} 7\n',
@@ -287,7 +298,7 @@ describe('metrics', () => {
     const heads = text.match(/^# TYPE \S+/gm) ?? [];
     expect(new Set(heads).size).toBe(heads.length);
     for (const line of text.trimEnd().split('\n')) {
-      expect(line).toMatch(/^(# (HELP|TYPE) falcosecurity_\w+ .+|falcosecurity_\w+(\{.*\})? -?[\d.e+-]+)$/);
+      expect(line).toMatch(/^(# (HELP|TYPE) (falcosecurity|windhover)_\w+ .+|(falcosecurity|windhover)_\w+(\{.*\})? -?[\d.e+-]+)$/);
     }
   });
 });

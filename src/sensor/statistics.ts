@@ -10,6 +10,16 @@ export interface RuleCount {
   readonly count: number;
 }
 
+/** What judging a rule has cost since it was loaded. */
+export interface RuleExpense {
+  /** Events on which its whole condition had to be judged. */
+  readonly evaluations: number;
+  /** Of these, how many it matched. */
+  readonly matches: number;
+  /** Estimate, from sampled evaluations. */
+  readonly nanoseconds: number;
+}
+
 /** The counts of alerts that Falco prints at the end, from the rules in their order. */
 export function statisticsText(counts: readonly RuleCount[]): string {
   const fired = counts.filter(({ count }) => count > 0);
