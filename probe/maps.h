@@ -172,9 +172,13 @@ struct file_facts {
  * Where events are built: one for each CPU and attached program, so that nothing shares one while it is in use.
  * An array by CPU number, because per-CPU maps end at 32 KiB a value. The loader sets max_entries.
  */
-enum slot { SLOT_SYSCALL, SLOT_FORK, SLOT_EXEC, SLOT_EXIT, SLOT_URING, SLOTS = 8 };
+enum slot { SLOT_SYSCALL, SLOT_FORK, SLOT_EXEC, SLOT_EXIT, SLOT_URING, SLOTS };
 
-#define REC_SIZE 32768 /* what one event may take; a power of two */
+/*
+ * What one event may take, a power of two. The largest is an exec: program and arguments 4 KiB, environment 4,
+ * working directory 4, path 4, name 4, control groups at most 6.
+ */
+#define REC_SIZE 32768
 #define PATH_SIZE 4096 /* likewise for a path, NUL included */
 #define PREFIX 8
 

@@ -79,13 +79,15 @@ static __always_inline void put_argv(struct scratch *s, u32 i, struct mm_struct 
 	u64 from = BPF_CORE_READ(mm, arg_start), n = BPF_CORE_READ(mm, arg_end) - from;
 
 	put_user_str(s, i, from);
-	u64 exe = *(volatile u16 *)(s->rec + LENS + 2 * i);
+	u64 exe = *(volatile u16 *)(s->rec + LENS + 2 * i) & (2 * PATH_SIZE - 1);
+	u64 room = exe < PATH_MASK ? PATH_MASK - exe : 0; /* both together take what a path may */
 	n = n > exe ? n - exe : 0;
-	if (n > PATH_MASK)
+	put_user_bytes(s, i + 1, from + exe, n > room ? room : n, PATH_MASK);
+	if (n > room) {
 		FLAGS(s) |= WH_TRUNCATED;
-	put_user_bytes(s, i + 1, from + exe, n, PATH_MASK);
-	if (n > PATH_MASK)
-		s->rec[(AT(s) - 1) & REC_MASK] = 0;
+		if (room)
+			s->rec[(AT(s) - 1) & REC_MASK] = 0;
+	}
 }
 
 static __always_inline void put_env(struct scratch *s, u32 i, struct mm_struct *mm)
@@ -150,11 +152,14 @@ static __always_inline struct kernfs_node *cgroup_node(struct task_struct *task,
 	return css ? BPF_CORE_READ(css, cgroup, kn) : 0;
 }
 
+/* No further entry behind so many bytes: the event must fit into the record, however deep the groups are. */
+#define CGROUPS_ENOUGH 2048
+
 /* `name=path` NUL; `node` 0: the hierarchy is not there. */
 #define CGROUP_ENTRY(s, name, node)                                                  \
 	do {                                                                         \
 		struct kernfs_node *this_node = (node);                              \
-		if (this_node) {                                                     \
+		if (this_node && (AT(s) & REC_MASK) - from < CGROUPS_ENOUGH) {       \
 			if (this_node != last)                                       \
 				text_cgroup(s, this_node);                           \
 			last = this_node;                                            \

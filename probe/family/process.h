@@ -158,7 +158,7 @@ static __always_inline void exec_done(struct scratch *s, struct task_struct *tas
 	put_image(s, 16, task, exe);
 	put_kernel_str(s, 30, BPF_CORE_READ(bprm, filename));
 	put_flags(s, NP_SYSCALL_EXECVE_19_X);
-	put_path(s, NP_SYSCALL_EXECVE_19_X + 1);
+	put_empty(s, NP_SYSCALL_EXECVE_19_X + 1); /* it is trusted_exepath */
 	put_dev_ino(s, NP_SYSCALL_EXECVE_19_X + 2, exe);
 	finish(s);
 }

@@ -95,7 +95,7 @@ const PREFIX = 8;
 /** Values shared with probe/maps.h. */
 const SCOPE = { all: 0, cgroup: 1, tree: 2 } as const;
 const STATE = { ARMED: 1, ACTIVE: 2 } as const;
-const SLOTS = 8;
+const SLOTS = 5;
 const OTHER = { FORK: 0, EXEC: 1, EXIT: 2 } as const;
 const UNIFIED = 0xffff_ffff;
 /** `enum hierarchy`: control group hierarchies of version 1 that the probe can name. */
