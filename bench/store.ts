@@ -1,6 +1,7 @@
 /**
  * The store by numbers: ingestion, bytes on disk, and the 95th percentile of the queries behind every page, on a
- * million alerts of a small fleet over a day. `node bench/store.ts [COUNT]` prints JSON.
+ * million alerts of a small fleet over a day. `node --max-semi-space-size=4 bench/store.ts [COUNT]` (Node's flag as in
+ * bin/windhover) prints JSON.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';

@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { styleText } from 'node:util';
 import { CommandError, newCommand, runCommand } from './command.ts';
 import { rulesToLoad, setUp } from './setup.ts';
@@ -27,7 +26,8 @@ interface Member {
   readonly once?: boolean;
 }
 
-const PROGRAM = fileURLToPath(new URL('../main.ts', import.meta.url));
+/** Members run as this process does: the same file, the same flags of Node. */
+const PROGRAM = [...process.execArgv, process.argv[1] as string];
 const FIRST_DELAY_MS = 500;
 const MAX_DELAY_MS = 30_000;
 /** A member that ran this long has recovered: the next restart is quick again. */
@@ -161,7 +161,7 @@ async function supervise(members: readonly Member[]): Promise<number> {
 
   function start(member: Member, delay: number): void {
     const began = Date.now();
-    const child = spawn(process.execPath, [PROGRAM, ...member.args], {
+    const child = spawn(process.execPath, [...PROGRAM, ...member.args], {
       stdio: ['ignore', member.name === 'sensor' ? 'ignore' : 'inherit', 'pipe'],
       env: { ...process.env, ...member.env },
     });
