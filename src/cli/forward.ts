@@ -112,10 +112,6 @@ async function forward(options: CommandOptions): Promise<number> {
     await forwarder.stop(0);
     throw new CommandError(`cannot take alerts from the broker: ${(error as Error).message}`);
   }
-  log.info(
-    `Listening on ${server.addresses.join(' and ')}; outputs: ${config.outputs.map(({ id }) => id).join(', ') || 'none'}`,
-  );
-
   /** Takes the new configuration or keeps the old one; what waits in the queue waits a moment longer. */
   async function reload(): Promise<void> {
     const before = config;
@@ -143,10 +139,15 @@ async function forward(options: CommandOptions): Promise<number> {
   process.on('SIGHUP', () => {
     reloading = reloading.then(reload);
   });
-  await new Promise<void>((resolve) => {
+  const ended = new Promise<void>((resolve) => {
     process.once('SIGTERM', resolve);
     process.once('SIGINT', resolve);
   });
+  // Said once signals are heeded: who waits for it may send one at once.
+  log.info(
+    `Listening on ${server.addresses.join(' and ')}; outputs: ${config.outputs.map(({ id }) => id).join(', ') || 'none'}`,
+  );
+  await ended;
   await Promise.all([server.close(), ...inputs.map((input) => input.stop())]);
   await reloading;
   await forwarder.stop(parseDuration(config.globals.shutdown_timeout));

@@ -142,10 +142,6 @@ async function respond(options: CommandOptions): Promise<number> {
     await responder.stop(0);
     throw new CommandError(`cannot listen: ${error.message}`);
   });
-  log.info(
-    `Listening on ${config.listen_address}:${server.port}; ${rules.length} rules${config.guards.dry_run ? '; dry run' : ''}`,
-  );
-
   function reload(): void {
     try {
       const next = readRules(config, options);
@@ -162,10 +158,15 @@ async function respond(options: CommandOptions): Promise<number> {
   // By polling: a mounted ConfigMap is changed by swapping a symbolic link, of which a watch on the file hears nothing.
   for (const file of watched) watchFile(file, { interval: 2000 }, reload);
   process.on('SIGHUP', reload);
-  await new Promise<void>((resolve) => {
+  const ended = new Promise<void>((resolve) => {
     process.once('SIGTERM', resolve);
     process.once('SIGINT', resolve);
   });
+  // Said once signals are heeded: who waits for it may send one at once.
+  log.info(
+    `Listening on ${config.listen_address}:${server.port}; ${rules.length} rules${config.guards.dry_run ? '; dry run' : ''}`,
+  );
+  await ended;
   for (const file of watched) unwatchFile(file);
   await server.close();
   await responder.stop(SHUTDOWN);

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
@@ -329,7 +329,7 @@ withPeer('rsyslog', (start) => {
     await sink.send(marked);
     await sink.close?.();
     const read = async () =>
-      readFileSync(`${peer.folder}/out.jsonl`, 'utf8')
+      (existsSync(`${peer.folder}/out.jsonl`) ? readFileSync(`${peer.folder}/out.jsonl`, 'utf8') : '')
         .split('\n')
         .filter((line) => line !== '')
         .map(
