@@ -6,6 +6,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ main(args: string[]): Pr
   replay: () => import('./cli/replay.ts'),
   record: () => import('./cli/record.ts'),
   rules: () => import('./cli/rules.ts'),
+  backtest: () => import('./cli/backtest.ts'),
   explain: () => import('./cli/explain.ts'),
   forward: () => import('./cli/forward.ts'),
   respond: () => import('./cli/respond.ts'),

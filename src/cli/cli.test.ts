@@ -372,6 +372,34 @@ describe('rules', () => {
   });
 });
 
+describe('backtest', () => {
+  test('new, gone and unchanged alerts, by rule and workload; --fail-on-new', async () => {
+    const wider = file('wider.yaml', rule('Opened', 'evt.type = openat and fd.name in (/etc/one, /tmp/two)'));
+    const compare = (...flags: string[]) =>
+      windhover('backtest', '--baseline', rules, '--rules', wider, '--against', opens, ...flags);
+    const json = await compare('--json', '--fail-on-new');
+    expect(json.status).toBe(1);
+    const counts = { new: 1, gone: 1, unchanged: 1 };
+    expect(JSON.parse(json.stdout)).toEqual({
+      ...counts,
+      rules: [
+        {
+          rule: 'Opened',
+          ...counts,
+          workloads: [{ workload: 'host', ...counts, examples: { new: [2], gone: [3] } }],
+        },
+      ],
+    });
+    const text = await compare();
+    expect(text.status).toBe(0);
+    expect(text.stdout).toContain('1 new, 1 gone, 1 unchanged\n');
+    const same = await windhover('backtest', '-r', rules, '--rules', rules, '--against', opens, '--fail-on-new');
+    expect(same).toMatchObject({ status: 0 });
+    expect(same.stdout).toContain('0 new, 0 gone, 2 unchanged\n');
+    expect((await windhover('backtest', '--rules', rules)).status).toBe(2);
+  });
+});
+
 describe('explain', () => {
   test('each term with its truth and its values, and what was missing', async () => {
     const withMacro = file(
