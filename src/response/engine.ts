@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { DESTINATIONS, STORES, type StoreName, type StoreSettings, storeFile } from '../outputs/destinations/index.ts';
 import {
   type Alert,
@@ -145,12 +146,35 @@ export async function startResponder({
   };
 
   function awsSettings(): Record<string, string> {
-    const { access_key: key, secret_key: secret, region } = config.aws as Record<string, string | undefined>;
-    return { ...(key && { accesskeyid: key }), ...(secret && { secretaccesskey: secret }), ...(region && { region }) };
+    const {
+      access_key: accesskeyid,
+      secret_key: secretaccesskey,
+      role_arn: rolearn,
+      external_id: externalid,
+      region,
+    } = config.aws as Record<string, string | undefined>;
+    const all = { accesskeyid, secretaccesskey, rolearn, externalid, region };
+    return Object.fromEntries(Object.entries(all).filter((entry): entry is [string, string] => Boolean(entry[1])));
+  }
+  /** Talon's endpoint is `host:port`, with `use_ssl` beside it. */
+  function minioSettings(): StoreSettings {
+    const {
+      endpoint = '',
+      access_key = '',
+      secret_key = '',
+      use_ssl,
+    } = config.minio as Record<string, string | undefined>;
+    const url = endpoint.includes('://') ? endpoint : `${String(use_ssl) === 'true' ? 'https' : 'http'}://${endpoint}`;
+    return { endpoint: url, accesskeyid: access_key, secretaccesskey: secret_key };
   }
   function gcpSettings(): Record<string, string> {
     const { credentials_path: path } = config.gcp as Record<string, string | undefined>;
     return path ? { credentials_file: path } : {};
+  }
+
+  function gcpKey(): StoreSettings {
+    const { credentials_path: path } = config.gcp as Record<string, string | undefined>;
+    return path ? { credentials: readFileSync(path, 'utf8') } : {};
   }
 
   for (const run of journal.runs.values()) {
@@ -317,17 +341,14 @@ export async function startResponder({
   async function keep(run: Run, action: ActionSpec, entry: ActionEntry, { artefact }: Outcome): Promise<string> {
     if (artefact === undefined || action.output === null) return '';
     const { target, parameters } = action.output;
-    const minio = config.minio as Record<string, string | undefined>;
     const settings: StoreSettings =
       target === 'minio:s3'
-        ? {
-            endpoint: minio.endpoint ?? '',
-            accesskeyid: minio.access_key ?? '',
-            secretaccesskey: minio.secret_key ?? '',
-          }
+        ? minioSettings()
         : target === 'aws:s3'
           ? awsSettings()
-          : {};
+          : target === 'gcp:gcs'
+            ? gcpKey()
+            : {};
     const name = `${new Date(now()).toISOString().replaceAll(':', '-')}_${entry.id.replace('/', '-')}_${run.rule}_${artefact.name}`;
     const place = await storeFile(
       target as StoreName,

@@ -12,6 +12,7 @@ import {
   type LogEntry,
   loadResponseConfig,
   loadRules,
+  notifierProblems,
   type Responder,
   rulesFromFalco,
   startResponder,
@@ -698,6 +699,81 @@ describe('configuration', () => {
     );
     expect(loadResponseConfig('{listen_address: 0.0.0.0, auth: {token: x}}', 'c.yaml', {}).auth.token).toBe('x');
     expect(loadResponseConfig('listen_port: 99', 'c.yaml', { LISTEN_PORT: '100' }).listen_port).toBe(100);
+  });
+
+  it("takes Talon's whole file", () => {
+    const talon = {
+      listen_address: '127.0.0.1',
+      listen_port: '2803',
+      rules_files: ['./rules.yaml'],
+      kubeconfig: './kubeconfig.yaml',
+      log_format: 'color',
+      watch_rules: true,
+      print_all_events: false,
+      deduplication: { leader_election: true, time_window_seconds: 5 },
+      default_notifiers: ['slack', 'k8sevents'],
+      notifiers: {
+        slack: { webhook_url: 'http://x', icon: 'http://i', username: 'Falco Talon', footer: 'f', format: 'long' },
+        webhook: {
+          url: 'http://x',
+          http_method: 'POST',
+          content_type: 'application/json',
+          user_agent: 'u',
+          custom_headers: { a: 'b' },
+        },
+        smtp: { host_port: 'x:25', user: 'u', password: 'p', from: 'a@b', to: 'c@d', format: 'html', tls: false },
+        loki: { url: 'http://x', user: 'u', api_key: 'k', tenant: 't', custom_headers: {} },
+        elasticsearch: {
+          url: 'http://x',
+          user: 'u',
+          password: 'p',
+          suffix: 'daily',
+          index: 'i',
+          number_of_shards: 3,
+          number_of_replicas: 3,
+          create_index_template: true,
+          custom_headers: {},
+        },
+        k8sevents: null,
+      },
+      aws: { role_arn: 'r', external_id: 'e', region: 'us-east-1', access_key: 'k', secret_key: 's' },
+      minio: { endpoint: 'x:9000', access_key: 'k', secret_key: 's', use_ssl: false },
+      gcp: { credentials_path: '/x' },
+      otel: { traces_enabled: false },
+    };
+    const config = loadResponseConfig(stringify(talon), 'c.yaml', {});
+    expect(config.listen_port).toBe(2803);
+    expect(notifierProblems(config.notifiers)).toEqual([]);
+    expect(notifierProblems({ slack: {}, pager: {} })).toEqual([
+      'notifiers.slack: slack: the setting that turns it on is missing',
+      'notifiers.pager: there is no notifier of that kind',
+    ]);
+  });
+
+  it('keeps artefacts in S3, for MinIO as Talon is told of it', async () => {
+    const puts: string[] = [];
+    const store = createServer((request, response) => {
+      puts.push(`${request.method} ${request.url?.split('?')[0]} ${request.headers.authorization?.slice(0, 32)}`);
+      request.resume().on('end', () => response.end());
+    });
+    await new Promise<void>((resolve) => store.listen(0, '127.0.0.1', resolve));
+    const output = { target: 'minio:s3', parameters: { bucket: 'talon', prefix: '/files/' } };
+    const responder = await start({
+      rules: [rule('kubernetes:log', {}, { output })],
+      config: {
+        minio: {
+          endpoint: `127.0.0.1:${(store.address() as AddressInfo).port}`,
+          access_key: 'KEY',
+          secret_key: 'SECRET',
+          use_ssl: false,
+        },
+      },
+    });
+    const [entry] = await act(responder, alert());
+    store.close();
+    store.closeAllConnections();
+    expect(entry.state).toBe('done');
+    expect(puts[0]).toMatch(/^PUT \/talon\/files\/[\w.-]+_app\.log AWS4-HMAC-SHA256 Credential=KEY/);
   });
 
   it('reports what it does not know', () => {

@@ -13,6 +13,8 @@ export type StoreName = (typeof STORES)[number];
 export interface StoreSettings {
   readonly accesskeyid?: string;
   readonly secretaccesskey?: string;
+  readonly rolearn?: string;
+  readonly externalid?: string;
   readonly region?: string;
   readonly endpoint?: string;
   readonly credentials?: string;
@@ -64,8 +66,8 @@ export async function storeFile(
       region: parameters.region ?? settings.region ?? '',
       accesskeyid: settings.accesskeyid ?? '',
       secretaccesskey: settings.secretaccesskey ?? '',
-      rolearn: '',
-      externalid: '',
+      rolearn: settings.rolearn ?? '',
+      externalid: settings.externalid ?? '',
       checkidentity: false,
       useirsa: true,
     };
