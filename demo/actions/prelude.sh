@@ -1,0 +1,22 @@
+# What every act stands on: the machine's directories are covered by writable layers of a private mount namespace, so
+# that nothing outside changes. Run by `unshare --mount`; $scratch is an empty directory.
+set -u
+export HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+mount -t tmpfs none "$scratch"
+for dir in etc root usr/bin usr/sbin usr/lib var/log var/lib/dpkg home var/spool; do
+  mkdir -p "$scratch/upper/$dir" "$scratch/work/$dir"
+  mount -t overlay overlay -o "lowerdir=/$dir,upperdir=$scratch/upper/$dir,workdir=$scratch/work/$dir" "/$dir" || exit 1
+done
+mount -t tmpfs -o exec none /dev/shm
+mount -t tmpfs -o exec none /var/tmp
+tools=$scratch/tools
+mkdir -p "$tools" /root/.ssh /root/.aws /home/demo
+echo key >/root/.ssh/id_demo
+echo key >/root/.aws/credentials
+echo history >/root/.bash_history
+# Another program under that name.
+tool() { cp /bin/true "$tools/$1"; }
+# A shell under that name, which starts what it is told to.
+shell() { cp "$(command -v bash)" "$tools/$1"; }
+# A system call by its number on x86-64, made by perl.
+call() { perl -e 'my ($nr, @a) = map { /^-?\d+$/ ? $_ + 0 : $_ } @ARGV; push @a, 0 while @a < 6; syscall($nr, @a)' "$@"; }
