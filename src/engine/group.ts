@@ -6,7 +6,8 @@ import { closure, type EventTerm, generate, type Residual, SCOPES } from './resi
 import type { Scope } from './scope.ts';
 import type { Condition } from './specialise.ts';
 
-/** Combinations of masks remembered for one event type; a power of two. */
+/** Combinations of masks remembered for one event type, at first and at most; powers of two. Most types meet a handful. */
+const FEW_COMBINATIONS = 16;
 const COMBINATIONS = 4096;
 /** Outcomes (return value and flags) remembered for one event type; a power of two. */
 const OUTCOMES = 256;
@@ -31,8 +32,11 @@ export class Group {
   readonly #terms: readonly EventTerm[];
   readonly #codegen: boolean;
 
-  readonly #keys = new Int32Array(COMBINATIONS * 8).fill(-1);
-  readonly #candidates: (readonly number[])[] = new Array(COMBINATIONS).fill(NONE);
+  #keys = new Int32Array(FEW_COMBINATIONS * 8).fill(-1);
+  #candidates: (readonly number[])[] = new Array(FEW_COMBINATIONS).fill(NONE);
+  #lastCombination = FEW_COMBINATIONS - 1;
+  /** Combinations computed since the table grew. */
+  #misses = 0;
 
   readonly #outcomeScope: Scope;
   readonly #resultParam: number;
@@ -107,7 +111,7 @@ export class Group {
       Math.imul(file, 0xc2b2ae35) ^
       Math.imul(outcome, 0x27d4eb2f) ^
       Math.imul(parameters, 0x165667b1);
-    const slot = (hash ^ (hash >>> 15)) & (COMBINATIONS - 1);
+    const slot = (hash ^ (hash >>> 15)) & this.#lastCombination;
     const keys = this.#keys;
     const base = slot << 3;
     if (
@@ -128,7 +132,17 @@ export class Group {
     const candidates = found.length === 0 ? NONE : found;
     keys.set(ids, base);
     this.#candidates[slot] = candidates;
+    if (++this.#misses > this.#candidates.length && this.#candidates.length < COMBINATIONS) this.#growCombinations();
     return candidates;
+  }
+
+  /** Forgets the combinations: to find them again is cheap, and happens once a size. */
+  #growCombinations(): void {
+    const size = this.#candidates.length * 4;
+    this.#keys = new Int32Array(size * 8).fill(-1);
+    this.#candidates = new Array(size).fill(NONE);
+    this.#lastCombination = size - 1;
+    this.#misses = 0;
   }
 
   /** The whole condition of a rule; generated when the rule first becomes a candidate, since most never do. */

@@ -61,8 +61,16 @@ function negate(condition: Condition): Condition {
   return condition.kind === 'not' ? condition.child : { kind: 'not', child: condition };
 }
 
+/** A rule is folded once for every event type that it matches, and its text is the same each time. */
+const terms = new WeakMap<Check, Condition>();
+
 function term(check: Check): Condition {
-  return { kind: 'term', key: print(check), check };
+  let known = terms.get(check);
+  if (known === undefined) {
+    known = { kind: 'term', key: print(check), check };
+    terms.set(check, known);
+  }
+  return known;
 }
 
 function foldCheck(check: Check, info: EventInfo): Condition {

@@ -1,8 +1,10 @@
 /** What container engines and Kubernetes say, brought into the state of the live events. */
+import { statSync } from 'node:fs';
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { type Config, loadedPlugins } from '../config/index.ts';
 import { log } from '../log.ts';
-import { type RuntimeSettings, runtimeSettings } from '../runtime/index.ts';
+// Not through index.ts: the clients of the engines are large, and only the other thread needs them.
+import { type RuntimeSettings, runtimeSettings } from '../runtime/settings.ts';
 import {
   containerOfCgroups,
   hostRoot,
@@ -85,7 +87,7 @@ export function openMetadata(state: State, options: MetadataOptions): Metadata {
   const peer = (options.open ?? startWorker)({
     runtimes: options.runtimes,
     kubernetes: options.kubernetes,
-    root: hostRoot(),
+    root: hostRoot() || rootOfInit(),
   });
   /** When each container was asked about; null once it was answered that it is not known. */
   const asked = new Map<string, { readonly at: number; open: boolean }>();
@@ -166,6 +168,17 @@ export function openMetadata(state: State, options: MetadataOptions): Metadata {
       peer.close();
     },
   };
+}
+
+/** In a pod that shares the host's processes, the first of them shows the host's files; elsewhere its root is ours. */
+function rootOfInit(): string {
+  try {
+    const init = statSync('/proc/1/root/');
+    const own = statSync('/');
+    return init.dev === own.dev && init.ino === own.ino ? '' : '/proc/1/root';
+  } catch {
+    return '';
+  }
 }
 
 /** A thread of its own; its messages are taken when it suits us, not when the event loop gets to them. */

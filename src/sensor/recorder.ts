@@ -3,7 +3,7 @@ import type { Event } from '../event/index.ts';
 import { log } from '../log.ts';
 import type { Rule } from '../rules/index.ts';
 import { captureFileName, FlightRecorder } from '../scap/index.ts';
-import { createCapture } from '../source/index.ts';
+import { createCapture } from '../source/capture-file.ts';
 import type { State, Thread } from '../state/index.ts';
 
 /** Records the events around alerts (`capture.*`): those of the alert's container, or of its session on the host. */

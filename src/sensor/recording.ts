@@ -1,6 +1,6 @@
 import type { Event } from '../event/index.ts';
 import { ScapWriter } from '../scap/index.ts';
-import { createCapture } from '../source/index.ts';
+import { createCapture } from '../source/capture-file.ts';
 import type { State } from '../state/index.ts';
 
 /** Writes everything that a source gives to a .scap file. */

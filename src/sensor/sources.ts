@@ -1,7 +1,8 @@
 /** Opens the event sources that a setup asks for, each with a state of its own. */
 import { type LoadedPlugin, loadedPlugins } from '../config/index.ts';
 import { log } from '../log.ts';
-import { openCapture } from '../source/index.ts';
+// Not through index.ts, which also loads what the kernel is talked to with.
+import { openCapture } from '../source/capture.ts';
 import { State } from '../state/index.ts';
 import type { PipelineSetup } from './contract.ts';
 import type { EventTotals } from './drops.ts';
