@@ -1,4 +1,4 @@
-import { globSync, realpathSync } from 'node:fs';
+import { globSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ContainerInfo } from '../state/index.ts';
 import { containerdEngine } from './containerd.ts';
@@ -49,6 +49,8 @@ interface Connected {
 /** Finds the host's container engines by their sockets, follows them, and asks them about containers. */
 export function openRuntimes(options: RuntimesOptions): Runtimes {
   const engines = new Map<string, Connected>();
+  /** A socket may have several names (/run, /var/run). */
+  const sameSockets = new Set<string>();
   const beginnings: Promise<void>[] = [];
   const asked = new Set<string>();
   const waiting: string[] = [];
@@ -60,9 +62,11 @@ export function openRuntimes(options: RuntimesOptions): Runtimes {
   function discover(): void {
     for (const [kind, { enabled, sockets }] of Object.entries(options.settings.engines)) {
       if (!enabled) continue;
-      for (const socket of sockets.flatMap((path) => existing(options.root, path))) {
+      for (const { socket, identity } of sockets.flatMap((path) => existing(options.root, path))) {
         const key = `${kind}:${socket}`;
-        if (engines.has(key)) continue;
+        const name = `${kind}:${identity}`;
+        if (engines.has(key) || sameSockets.has(name)) continue;
+        sameSockets.add(name);
         const engine = connect(kind, socket, options.settings.labelMaxLength);
         options.log(`Container engine ${kind} at ${socket}`);
         beginnings.push(
@@ -189,13 +193,10 @@ function connect(kind: string, socket: string, labelMaxLength: number): Containe
   return kind === 'containerd' ? containerdEngine(socket, labelMaxLength) : criEngine(socket, labelMaxLength);
 }
 
-/** Existing sockets of a path with `*`, by their real names, so that two names of one socket are one. */
-function existing(root: string, path: string): string[] {
-  return globSync(`${root}${path}`).flatMap((found) => {
-    try {
-      return [realpathSync(found)];
-    } catch {
-      return [];
-    }
+/** Existing sockets of a path with `*`, with what tells whether two names are of one socket. */
+function existing(root: string, path: string): { socket: string; identity: string }[] {
+  return globSync(`${root}${path}`).flatMap((socket) => {
+    const stat = statSync(socket, { throwIfNoEntry: false });
+    return stat?.isSocket() ? [{ socket, identity: `${stat.dev}:${stat.ino}` }] : [];
   });
 }

@@ -1,6 +1,7 @@
 /** What runs a sensor's hot path, wherever it runs: on this thread or on another one. */
 import type { Config } from '../config/index.ts';
 import type { Message } from '../outputs/index.ts';
+import type { Behaviour, BehaviourSetup } from './behaviour.ts';
 import type { EventTotals } from './drops.ts';
 import type { RuleCount, RuleExpense } from './statistics.ts';
 
@@ -20,6 +21,8 @@ export interface PipelineSetup {
   readonly command: readonly string[] | null;
   /** Write all events to this .scap file as well; null not to. */
   readonly record: string | null;
+  /** Note what the command does, and hold it against a lock file. */
+  readonly behaviour?: BehaviourSetup | null;
 }
 
 /** What the pipeline reports to whoever runs it. */
@@ -56,6 +59,12 @@ export interface PipelineSnapshot {
   readonly dropSummary: string;
   /** Exit status of the watched command, once it has ended. */
   readonly commandStatus: number | null;
+  /** What the command did, where that was asked for. */
+  readonly behaviour: {
+    readonly seen: Behaviour;
+    /** How much of it the lock file does not allow. */
+    readonly outside: number;
+  } | null;
 }
 
 export interface Pipeline {

@@ -1,7 +1,7 @@
 import type { Message } from '../outputs/channel.ts';
 import { PRIORITIES, type Priority } from '../rules/ruleset.ts';
 
-/** An alert that the sensor raises about itself (source `internal`); its rule names are Falco's. */
+/** An alert that the sensor raises without a rule: about itself (its rule names are Falco's), or about a lock file. */
 export interface InternalAlert {
   readonly rule: string;
   readonly priority: Priority;
@@ -9,6 +9,8 @@ export interface InternalAlert {
   readonly fields: Readonly<Record<string, string | number>>;
   /** Nanoseconds since the epoch. */
   readonly time: bigint;
+  /** What it is about; `internal` when left out. */
+  readonly source?: string;
 }
 
 export interface InternalAlertForm {
@@ -38,7 +40,7 @@ export function formatInternalAlert(alert: InternalAlert, form: InternalAlertFor
     ...(form.withFields ? { output_fields: alert.fields } : {}),
     priority: alert.priority,
     rule: alert.rule,
-    source: 'internal',
+    source: alert.source ?? 'internal',
     time: `${isoSeconds(alert.time)}.${nanoseconds(alert.time)}Z`,
   });
   return { severity, line };

@@ -10,6 +10,7 @@ import type { Source } from '../source/index.ts';
 import { GATE_FD, type HeldRun, holdScoped } from '../source/index.ts';
 import { openSyscallSource, type SyscallScope, type SyscallSource } from '../source/syscall.ts';
 import { ProcReader, readContainerUsers, State } from '../state/index.ts';
+import { BEHAVIOUR_EVENTS } from './behaviour.ts';
 import type { PipelineSetup } from './contract.ts';
 import type { EventTotals } from './drops.ts';
 import { type OpenSource, SourceError } from './open-source.ts';
@@ -132,10 +133,13 @@ function ringBytes({ engine }: Config): number {
 }
 
 /** Codes of the events that rules can match, with what `base_syscalls` adds; undefined for all. */
-function selection({ active }: LoadedRules, { config, record }: PipelineSetup): Iterable<number> | undefined {
+function selection(
+  { active }: LoadedRules,
+  { config, record, behaviour }: PipelineSetup,
+): Iterable<number> | undefined {
   const { all, custom_set: custom } = config.base_syscalls;
   if (all || record !== null) return undefined;
-  const codes = new Set<number>();
+  const codes = new Set<number>(behaviour ? BEHAVIOUR_EVENTS : []);
   for (const rule of active) if (rule.source === 'syscall') for (const code of rule.eventTypes) codes.add(code);
   for (const entry of custom) {
     const name = entry.replace(/^!/, '');

@@ -298,7 +298,9 @@ describe('metrics', () => {
     const heads = text.match(/^# TYPE \S+/gm) ?? [];
     expect(new Set(heads).size).toBe(heads.length);
     for (const line of text.trimEnd().split('\n')) {
-      expect(line).toMatch(/^(# (HELP|TYPE) (falcosecurity|windhover)_\w+ .+|(falcosecurity|windhover)_\w+(\{.*\})? -?[\d.e+-]+)$/);
+      expect(line).toMatch(
+        /^(# (HELP|TYPE) (falcosecurity|windhover)_\w+ .+|(falcosecurity|windhover)_\w+(\{.*\})? -?[\d.e+-]+)$/,
+      );
     }
   });
 });

@@ -257,7 +257,7 @@ async function until(what: string, attempt: () => Promise<unknown>, folder: stri
   throw new Error(`${what} does not get ready: ${failure}\n${logs.join('\n')}`);
 }
 
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer());
   const ports = await Promise.all(
     servers.map(
