@@ -7,6 +7,8 @@ export interface Files {
   /** Opens for reading and writing; made when absent. */
   open(path: string): Promise<File>;
   rename(from: string, to: string): Promise<void>;
+  /** Brings the folder's own entries to the disk: a new file is lost with the power without it. */
+  syncFolder(path: string): Promise<void>;
   /** No error when absent. */
   remove(path: string): Promise<void>;
 }
@@ -55,6 +57,14 @@ export const diskFiles: Files = {
     };
   },
   rename,
+  async syncFolder(path) {
+    const folder = await open(path, 'r');
+    try {
+      await folder.sync();
+    } finally {
+      await folder.close();
+    }
+  },
   remove: (path) => rm(path, { force: true }),
 };
 
@@ -101,6 +111,7 @@ export class MemoryFiles implements Files {
     this.contents.delete(from);
     this.contents.set(to, content);
   }
+  async syncFolder(): Promise<void> {}
   async remove(path: string): Promise<void> {
     this.contents.delete(path);
   }

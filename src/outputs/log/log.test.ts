@@ -30,6 +30,9 @@ class FailingFiles implements Files {
     this.#alive();
     return this.disk.rename(from, to);
   }
+  async syncFolder(): Promise<void> {
+    this.#alive();
+  }
   async remove(path: string): Promise<void> {
     this.#alive();
     return this.disk.remove(path);
@@ -60,6 +63,37 @@ class FailingFiles implements Files {
         return file.truncate(size);
       },
     };
+  }
+}
+
+/** A disk that keeps, when the power goes, only what was synchronised: bytes of files, and names in the folder. */
+class PowerFiles extends MemoryFiles {
+  readonly #kept = new Map<string, Buffer>();
+  readonly #synced = new Map<object, Buffer>();
+
+  override async open(path: string): Promise<File> {
+    const file = await super.open(path);
+    const content = this.contents.get(path) as { bytes: Buffer; size: number };
+    return {
+      ...file,
+      sync: async () => {
+        this.#synced.set(content, Buffer.from(content.bytes.subarray(0, content.size)));
+      },
+    };
+  }
+  override async syncFolder(): Promise<void> {
+    this.#kept.clear();
+    for (const [path, content] of this.contents) this.#kept.set(path, this.#synced.get(content) ?? Buffer.alloc(0));
+  }
+  /** The disk after the power came back. */
+  cut(): MemoryFiles {
+    const after = new MemoryFiles();
+    for (const path of this.#kept.keys()) {
+      const content = this.contents.get(path);
+      const bytes = (content && this.#synced.get(content)) ?? Buffer.alloc(0);
+      after.contents.set(path, { bytes: Buffer.from(bytes), size: bytes.length });
+    }
+    return after;
   }
 }
 
@@ -230,6 +264,17 @@ describe('the durable log', () => {
     expect(kept.slice(0, 5).map((entry) => entry.priority)).toEqual([1, 1, 1, 1, 1]);
     expect(kept.length + log.drops.reduce((sum, drop) => sum + drop.count, 0)).toBe(100);
     await log.close();
+  });
+
+  it('with fsync, keeps what it has accepted when the power goes', async () => {
+    for (let count = 1; count < 30; count += 4) {
+      const disk = new PowerFiles();
+      const log = await openLog({ path: 'm', files: disk, durability: 'fsync', segmentBytes: 300 });
+      for (let i = 0; i < count; i++) await log.append(Buffer.from(`alert ${i}`), 4);
+      const after = await openLog({ path: 'm', files: disk.cut(), durability: 'fsync', segmentBytes: 300 });
+      expect(after.next).toBe(count + 1);
+      await after.close();
+    }
   });
 
   it('steps over flipped bits and says how much they cost', async () => {

@@ -302,6 +302,7 @@ export class DurableLog {
     const file = await this.#files.open(path);
     try {
       await file.write(segmentHeader(this.#next), 0);
+      if (this.#durability === 'fsync') await this.#files.syncFolder(this.#path);
     } catch (error) {
       await file.close();
       await this.#files.remove(path);
@@ -404,6 +405,7 @@ export class DurableLog {
     await file.write(bytes, 0);
     if (this.#durability !== 'memory') await file.sync();
     await this.#files.rename(`${segment.path}.tmp`, segment.path);
+    if (this.#durability === 'fsync') await this.#files.syncFolder(this.#path);
     const old = segment.file;
     segment.file = file;
     segment.generation++;
