@@ -1,4 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
@@ -110,6 +113,15 @@ describe('the chart', () => {
     expect(container(daemon).env).toContainEqual({ name: 'EXTRA', value: 'yes' });
     expect(container(daemon).args).toContain('--disable-source');
     expect(config(many)).toMatchObject({ json_output: true, priority: 'warning', http_output: { enabled: true } });
+  });
+
+  test('the plain manifests are what it gives by default', (ctx) => {
+    if (missing !== null) ctx.skip(missing);
+    const folder = mkdtempSync(join(tmpdir(), 'windhover-manifests-'));
+    const file = join(folder, 'windhover.yaml');
+    execFileSync(`${ROOT}deploy/manifests/render.sh`, [file], { env: { ...process.env, HELM } });
+    expect(readFileSync(file, 'utf8')).toBe(readFileSync(`${ROOT}deploy/manifests/windhover.yaml`, 'utf8'));
+    rmSync(folder, { recursive: true });
   });
 
   test.each([

@@ -82,25 +82,31 @@ async function shellIn(what: string, command: string): Promise<void> {
   await new Promise((resolve) => child.once('close', resolve));
 }
 
+/** What pods have written; nothing while they are being made. */
+const logOf = (namespace: string, selector: string): Promise<string> =>
+  cluster.kubectl('-n', namespace, 'logs', '-l', selector, '--tail=-1').catch(() => '');
+
 /** The alerts in the log of pods, as a user reads them. */
 async function logged(namespace: string, selector: string, fits: (alert: AlertLine) => boolean): Promise<AlertLine> {
-  for (;;) {
-    const text = await cluster.kubectl('-n', namespace, 'logs', '-l', selector, '--tail=-1');
-    const alerts = text.split('\n').filter((line) => line.startsWith('{'));
-    const found = alerts.map((line) => JSON.parse(line) as AlertLine).find(fits);
-    if (found !== undefined) return found;
-    await new Promise((done) => setTimeout(done, 300));
-  }
+  let found: AlertLine | undefined;
+  await until(async () => {
+    const alerts = (await logOf(namespace, selector)).split('\n').filter((line) => line.startsWith('{'));
+    found = alerts.map((line) => JSON.parse(line) as AlertLine).find(fits);
+    return found !== undefined;
+  });
+  return found as AlertLine;
 }
 
 async function until(test: () => Promise<boolean>): Promise<void> {
-  while (!(await test())) await new Promise((done) => setTimeout(done, 300));
+  for (let i = 0; i < 300; i++) {
+    if (await test()) return;
+    await new Promise((done) => setTimeout(done, 300));
+  }
+  throw new Error('it does not come');
 }
 
 const watching = (namespace: string, selector: string): Promise<void> =>
-  until(async () =>
-    (await cluster.kubectl('-n', namespace, 'logs', '-l', selector, '--tail=-1')).includes('Enabled event sources'),
-  );
+  until(async () => (await logOf(namespace, selector)).includes('Enabled event sources'));
 
 async function checkShell(namespace: string, selector: string, mark: string): Promise<void> {
   await shellIn('deployment/web', `true ${mark}`);
@@ -241,8 +247,7 @@ test('the DaemonSet of the introduction works as printed, but for the image', as
     }),
   );
   const printed = readFileSync(here('introduction.yaml'), 'utf8');
-  const image = `${IMAGE}\n        imagePullPolicy: Never`;
-  await cluster.apply(printed.replace('docker.io/falcosecurity/falco:latest', image));
+  await cluster.apply(printed.replace(/^( *)image: .*$/m, `$1image: ${IMAGE}\n$1imagePullPolicy: Never`));
   await cluster.kubectl('-n', 'falco', 'rollout', 'status', 'daemonset/falco', '--timeout=60s');
   await watching('falco', 'app=falco');
   await checkShell('falco', 'app=falco', 'from-introduction');
@@ -275,6 +280,6 @@ test('what is done to the cluster gives the alerts of the audit rules', async (c
     expect(alert.source).toBe('k8s_audit');
     expect(alert.output).not.toContain('<NA>');
   }
-  const pod = await audit.alert(({ output }) => output.includes('pod=tool'));
+  const pod = await audit.alert(({ output }) => output.includes('pod=tool namespace'));
   expect(pod.output).toContain('Unauthorized pod creation (pod=tool namespace=dev user=admin)');
 }, 60_000);
