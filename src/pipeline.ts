@@ -8,12 +8,14 @@ import type { Message } from './outputs/index.ts';
 import { PRIORITIES, type Rule } from './rules/index.ts';
 import { DumpFlag } from './scap/index.ts';
 import { extraFields } from './sensor/append-output.ts';
+import { watchBehaviour } from './sensor/behaviour.ts';
 import type { Pipeline, PipelineEnd, PipelineHost, PipelineSetup, PipelineSnapshot } from './sensor/contract.ts';
 import { createDropMonitor, type DropAction } from './sensor/drops.ts';
 import { createHeldAlerts } from './sensor/held-alerts.ts';
 import { formatInternalAlert, type InternalAlert, type InternalAlertForm } from './sensor/internal-alert.ts';
 import { metadataFor } from './sensor/metadata.ts';
 import type { OpenSource } from './sensor/open-source.ts';
+import { outsideAlert } from './sensor/outside-alert.ts';
 import { openRecorder, type Recorder } from './sensor/recorder.ts';
 import { openRecording } from './sensor/recording.ts';
 import { type LoadedRules, loadRuleSet } from './sensor/rule-set.ts';
@@ -88,6 +90,15 @@ export async function openPipeline(
   /** Time of the current event. */
   let now = 0n;
 
+  const behaviour =
+    setup.behaviour === undefined || setup.behaviour === null || syscalls === undefined
+      ? null
+      : watchBehaviour({
+          ...setup.behaviour,
+          bind: (name) => loaded.catalogue.bind(name, null),
+          outside: (kind, item, event) => raise(outsideAlert(kind, item, event, syscalls.state)),
+        });
+
   let judges = sources.map((source) => makeJudge(source, loaded, setup));
 
   function makeJudge(source: OpenSource, rules: LoadedRules, current: PipelineSetup): Judge {
@@ -157,6 +168,7 @@ export async function openPipeline(
       if (isSyscalls) recording?.event(event);
       state.apply(event);
       judge.recorder?.applied(event, flags);
+      if (isSyscalls) behaviour?.event(event, state);
       if (JUDGED[event.type] === 1 && (flags & DumpFlag.STATE_ONLY) === 0) judge.engine.process(event);
       if (live) lastTime = event.ts;
     };
@@ -238,6 +250,7 @@ export async function openPipeline(
       state: syscalls === undefined ? null : stateCounters(syscalls),
       dropSummary: drops.summary(),
       commandStatus: sources.find((source) => source.commandStatus !== undefined)?.commandStatus?.() ?? null,
+      behaviour: behaviour === null ? null : { seen: behaviour.seen(), outside: behaviour.outside },
     }),
   };
 }

@@ -1,9 +1,13 @@
+import { homedir } from 'node:os';
+import { log } from '../log.ts';
 import type { Channel } from '../outputs/index.ts';
 import { stdoutWriter } from '../outputs/stdout.ts';
 import { PRIORITIES } from '../rules/ruleset.ts';
+import type { BehaviourSetup } from '../sensor/behaviour.ts';
 import { CommandError, EXIT_USAGE, newCommand, runCommand } from './command.ts';
 import { githubChannel, sarifChannel } from './findings.ts';
 import { addFlags, type FalcoFlags } from './flags.ts';
+import { readLockFile, writeLockFile } from './lock-file.ts';
 import { runSensor } from './runtime.ts';
 import { runInput } from './sensor.ts';
 import { setUp } from './setup.ts';
@@ -12,9 +16,11 @@ interface RunFlags extends FalcoFlags {
   failOn?: string;
   format: string;
   record?: string;
+  profile?: string;
+  locked?: string;
 }
 
-/** Exit status with `--fail-on`, when an alert of that priority or worse fired. */
+/** Exit status with `--fail-on`, when an alert of that priority or worse fired, and with `--locked`. */
 const EXIT_ALERTS = 3;
 const FORMATS = ['text', 'json', 'sarif', 'github'];
 
@@ -28,6 +34,8 @@ export async function main(args: string[]): Promise<number> {
         'fail the job when a rule of warning or worse fires',
       ],
       ['windhover run --record build.scap -- make', 'keep the events as well'],
+      ['windhover run --profile build.lock -- make', 'write down what the build does, for review'],
+      ['windhover run --locked build.lock -- make', 'fail when it does anything else'],
     ]),
     true,
   )
@@ -35,6 +43,8 @@ export async function main(args: string[]): Promise<number> {
     .option('--fail-on <priority>', `exit with ${EXIT_ALERTS} when an alert of this priority or worse fired`)
     .option('--format <format>', `form of the alerts: ${FORMATS.join(', ')}`, 'text')
     .option('--record <file>', 'also write the events to a .scap file')
+    .option('--profile <file>', 'write what the command does to a lock file: programs, writes, reads, network')
+    .option('--locked <file>', `alert on what the lock file does not list, and exit with ${EXIT_ALERTS}`)
     .passThroughOptions();
   return runCommand(command, args, () => run(command.opts<RunFlags>(), command.args));
 }
@@ -56,6 +66,7 @@ async function run(flags: RunFlags, argv: readonly string[]): Promise<number> {
   if (flags.failOn !== undefined && limit === null) {
     throw new CommandError(`Error: Unknown priority '${flags.failOn}'\n  Use ${PRIORITIES.join(', ')}.`, EXIT_USAGE);
   }
+  const behaviour = behaviourOf(flags);
   const machine = flags.format === 'sarif' || flags.format === 'github';
   const options = [
     ...(flags.option ?? []),
@@ -69,7 +80,11 @@ async function run(flags: RunFlags, argv: readonly string[]): Promise<number> {
   if (flags.format === 'sarif') channels.push(sarifChannel(stdoutWriter()));
   if (flags.format === 'github') channels.push(githubChannel(stdoutWriter()));
   const { snapshot, worst } = await runSensor(
-    { ...input, loaded: { ...loaded, config }, setup: { ...input.setup, command: argv, record: flags.record ?? null } },
+    {
+      ...input,
+      loaded: { ...loaded, config },
+      setup: { ...input.setup, command: argv, record: flags.record ?? null, behaviour },
+    },
     {
       reread: null,
       verbose: flags.verbose === true,
@@ -79,6 +94,17 @@ async function run(flags: RunFlags, argv: readonly string[]): Promise<number> {
       statistics: 'stderr',
     },
   );
+  if (snapshot.behaviour !== null) {
+    const lost = snapshot.sources.reduce((sum, { drops }) => sum + drops, 0);
+    if (lost > 0) log.warning(`${lost} events were lost: what the command did is not known completely.`);
+    if (flags.profile !== undefined) writeLockFile(flags.profile, snapshot.behaviour.seen);
+    if (snapshot.behaviour.outside > 0) return EXIT_ALERTS;
+  }
   if (limit !== null && worst !== null && worst <= limit) return EXIT_ALERTS;
   return snapshot.commandStatus ?? 0;
+}
+
+function behaviourOf({ profile, locked }: RunFlags): BehaviourSetup | null {
+  if (profile === undefined && locked === undefined) return null;
+  return { cwd: process.cwd(), home: homedir(), locked: locked === undefined ? null : readLockFile(locked) };
 }

@@ -77,6 +77,22 @@ test('--fail-on: 3 from that priority on; a signal’s status; a command that is
   expect((await windhover(['run', ...plain, '--', join(directory, 'none')])).status).toBe(127);
 });
 
+test('--profile writes down what a command does; --locked lets nothing else pass', async () => {
+  const lock = join(directory, 'behaviour.lock');
+  const shell = (script: string) => ['--', 'sh', '-c', script];
+  const profiled = await windhover(['run', ...plain, '--profile', lock, ...shell(`cat ${secret} > /dev/null; exit 5`)]);
+  expect(profiled.status).toBe(5);
+  const written = readFileSync(lock, 'utf8');
+  expect(written).toMatch(/\nprograms:\n {2}- .*\/cat\n {2}- .*sh\nwrites:\n {2}- \/dev\n/);
+  const again = await windhover(['run', ...plain, '--locked', lock, ...shell(`cat ${secret} > /dev/null`)]);
+  expect(again).toMatchObject({ status: 0 });
+  const other = await windhover(['run', ...plain, '--locked', lock, ...shell(`cat ${secret}; mkdir ${directory}/new`)]);
+  expect(other.status).toBe(3);
+  expect(other.stdout).toMatch(/Warning Behaviour outside the lock file: mkdir started the program .*\/mkdir /);
+  expect(other.stdout).toMatch(/Warning Behaviour outside the lock file: mkdir wrote in /);
+  expect(other.stdout).not.toContain('cat started');
+});
+
 test('machine-readable forms', async () => {
   const alerts = async (format: string) =>
     (await windhover(['run', ...plain, '--format', format, '--', 'cat', secret])).stdout.replace(/^x/, '');
