@@ -1,5 +1,7 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { createHub, UI_DIRECTORY } from '../server/hub/index.ts';
@@ -47,17 +49,27 @@ function parseListen(text: string): { host: string; port: number } {
   return { host: match[1] ?? (match[2] || '0.0.0.0'), port: Number(match[3]) };
 }
 
-/** In a checkout the UI is built when it is not there yet; a package brings it. */
+/** Whether the built UI is there, and not older than what it is built from (where that is there too). */
+function isBuilt(root: string): boolean {
+  const built = statSync(join(UI_DIRECTORY, 'index.html'), { throwIfNoEntry: false })?.mtimeMs;
+  if (built === undefined) return false;
+  const source = join(root, 'src');
+  return !existsSync(source) || readdirSync(source).every((name) => statSync(join(source, name)).mtimeMs <= built);
+}
+
+/** In a checkout the UI is built when it is not there yet, or out of date; a package brings it. */
 async function buildUi(): Promise<void> {
-  if (existsSync(join(UI_DIRECTORY, 'index.html'))) return;
   const root = join(UI_DIRECTORY, '..');
-  const vite = await import('vite').catch(() => null);
-  if (vite === null || !existsSync(join(root, 'vite.config.ts'))) {
+  if (isBuilt(root)) return;
+  const vite = join(root, '../node_modules/vite/bin/vite.js');
+  if (!existsSync(vite) || !existsSync(join(root, 'vite.config.ts'))) {
+    if (existsSync(join(UI_DIRECTORY, 'index.html'))) return;
     process.stderr.write('The user interface is not built, so the hub serves its API only. Run: npm run build:ui\n');
     return;
   }
   process.stderr.write('Building the user interface (once)…\n');
-  await vite.build({ root, configFile: join(root, 'vite.config.ts'), logLevel: 'error' });
+  // In a process of its own: a bundler's memory would stay with the hub.
+  await promisify(execFile)(process.execPath, [vite, 'build', root, '--logLevel', 'error']);
 }
 
 /** `windhover hub`: the store, its API and the web UI. Ends on SIGINT or SIGTERM. */

@@ -1,6 +1,6 @@
 import { useSignal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import type { AlertDetail, AlertRow, ExplainNode, GroupDetail } from '../../src/server/api.ts';
 import { call } from './client.ts';
 import { ExceptionDialog } from './exception.tsx';
@@ -8,7 +8,7 @@ import { ago, bytes, clock, number, quoted, stamp, text, utc, visible } from './
 import { Histogram } from './histogram.tsx';
 import { AlertLine } from './inbox.tsx';
 import { Empty, Failure, Icon, messageOf, Person, PriorityName, StateTag, useKeys, useLoad, When } from './parts.tsx';
-import { lineageOf, type Process, WHO } from './processes.ts';
+import { lineageOf, type Process, programOf, WHO } from './processes.ts';
 import { go, place } from './router.ts';
 import { may } from './session.ts';
 import { say } from './toast.tsx';
@@ -312,13 +312,15 @@ function Term({ node, root = false }: { node: ExplainNode; root?: boolean }) {
       <span class={`truth ${truth} ${node.deduced ? 'deduced' : ''}`} role="img" aria-label={label} title={label}>
         {sign}
       </span>
-      {node.macro === null ? null : <span class="chip">{node.macro}</span>}
-      {node.kind === 'term' ? (
-        <code>{visible(node.text)}</code>
-      ) : (
-        <span class="joint">{node.kind === 'and' ? 'all of' : node.kind === 'or' ? 'any of' : 'not'}</span>
-      )}
-      {node.value === null ? null : <span class="value">is {visible(node.value.slice(0, 300))}</span>}
+      <span class="term">
+        {node.macro === null ? null : <span class="chip">{node.macro}</span>}
+        {node.kind === 'term' ? (
+          <code>{visible(node.text)}</code>
+        ) : (
+          <span class="joint">{node.kind === 'and' ? 'all of' : node.kind === 'or' ? 'any of' : 'not'}</span>
+        )}
+        {node.value === null ? null : <span class="value">is {visible(node.value.slice(0, 300))}</span>}
+      </span>
     </span>
   );
   if (node.children.length === 0) return <li>{head}</li>;
@@ -519,7 +521,9 @@ function Else({ alert }: { alert: AlertDetail }) {
 
 /** The system calls of a recording around the alert, to be filtered with a condition. */
 function Timeline({ alert, capture }: { alert: AlertDetail; capture: AlertDetail['captures'][number] }) {
-  const name = text(alert.alert.output_fields?.['proc.name']);
+  const fields = alert.alert.output_fields ?? {};
+  const name = text(fields['proc.name']) || programOf(text(fields['proc.exepath']), text(fields['proc.cmdline']));
+  const list = useRef<HTMLDivElement>(null);
   const first = name === '' ? '' : `proc.name = ${quoted(name)} or proc.pname = ${quoted(name)}`;
   const typed = useSignal(first);
   const filter = useSignal(first);
@@ -530,6 +534,17 @@ function Timeline({ alert, capture }: { alert: AlertDetail; capture: AlertDetail
       signal,
     }),
   );
+  // The call that raised the alert stands in the middle of what is seen.
+  const nearest = data?.events.reduce<(typeof data.events)[number] | null>(
+    (best, event) =>
+      best === null || Math.abs(event.time - alert.time) < Math.abs(best.time - alert.time) ? event : best,
+    null,
+  );
+  useEffect(() => {
+    const box = list.current;
+    const at = box?.querySelector<HTMLElement>('[data-at="true"]');
+    if (box !== null && at) box.scrollTop = at.offsetTop - box.clientHeight / 2;
+  }, [data]);
   return (
     <div>
       <form
@@ -550,8 +565,13 @@ function Timeline({ alert, capture }: { alert: AlertDetail; capture: AlertDetail
         <button type="submit" class="button">
           Filter
         </button>
-        <a class="button" href={`/api/captures/${capture.id}/file`} download={capture.name}>
-          <Icon name="download" /> {capture.name} ({bytes(capture.bytes)})
+        <a
+          class="button"
+          href={`/api/captures/${capture.id}/file`}
+          download={capture.name}
+          title={`Download ${capture.name}`}
+        >
+          <Icon name="download" /> {bytes(capture.bytes)}
         </a>
       </form>
       {error === null ? null : <Failure error={error} />}
@@ -560,9 +580,9 @@ function Timeline({ alert, capture }: { alert: AlertDetail; capture: AlertDetail
           <p class="faint" style={{ marginBottom: '6px' }}>
             {number(data.matched)} of {number(data.read)} system calls{data.more ? '; the nearest are shown' : ''}
           </p>
-          <div class="events">
+          <div class="events" ref={list}>
             {data.events.map((event) => (
-              <div key={event.num} class="line call" data-at={Math.abs(event.time - alert.time) < 0.001}>
+              <div key={event.num} class="line call" data-at={event === nearest}>
                 <time title={stamp(event.time)}>
                   {clock(event.time)}.{String(Math.floor(event.time % 1000)).padStart(3, '0')}
                 </time>

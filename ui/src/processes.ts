@@ -9,6 +9,11 @@ export interface Process {
   readonly cmdline: string;
 }
 
+/** The name of a program where the alert does not carry it: from its path, or from how it was called. */
+export function programOf(exe: string, cmdline: string): string {
+  return (exe || cmdline.split(' ')[0] || '').replace(/^.*\//, '');
+}
+
 /** From the eldest known ancestor to the process that raised the alert. */
 export function lineageOf(alert: AlertJson): Process[] {
   const fields = alert.output_fields ?? {};
@@ -25,7 +30,7 @@ export function lineageOf(alert: AlertJson): Process[] {
       });
     }
   }
-  const parent = get('proc.pname') || get('proc.aname[1]');
+  const parent = get('proc.pname') || get('proc.aname[1]') || programOf(get('proc.pexepath'), get('proc.pcmdline'));
   if (parent !== '') {
     out.push({
       name: parent,
@@ -34,7 +39,7 @@ export function lineageOf(alert: AlertJson): Process[] {
       cmdline: get('proc.pcmdline') || get('proc.acmdline[1]'),
     });
   }
-  const name = get('proc.name');
+  const name = get('proc.name') || programOf(get('proc.exepath'), get('proc.cmdline'));
   if (name !== '') out.push({ name, pid: get('proc.pid'), exe: get('proc.exepath'), cmdline: get('proc.cmdline') });
   return out;
 }
