@@ -39,7 +39,7 @@ export interface RunResult {
 }
 
 /** Alerts that may wait while a capture is replayed, before judging waits for the channels. */
-const REPLAY_WAITING = 10_000;
+const REPLAY_WAITING = 1000;
 
 export async function runSensor(first: RunInput, options: RunOptions): Promise<RunResult> {
   let input = first;

@@ -34,7 +34,7 @@ export class SetInterner {
 }
 
 /** Values remembered for one operand before the memo starts afresh; a memo never changes an answer, so this only bounds memory. */
-const MEMO_LIMIT = 16_384;
+const MEMO_LIMIT = 4096;
 
 /**
  * All terms on one operand (say every comparison of `proc.name` in any rule), answered together: which of
