@@ -56,10 +56,9 @@ export function createHeldAlerts(options: HeldAlertsOptions): HeldAlerts {
         return true;
       }
       const rest = remainder(rule.condition, (field) => reader(field)(event, state), isOpen);
-      const open = rest.kind !== 'constant';
-      if (line === null && !open) return false;
+      if (line === null && rest.kind === 'constant') return false;
       const moment = keepMoment(event, state);
-      const now = open ? null : formatter.line(rule, event, state);
+      const now = line === null ? formatter.line(rule, event, state) : null;
       held.push({
         rule,
         container,
