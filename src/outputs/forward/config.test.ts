@@ -70,6 +70,16 @@ mutualtlsclient: {certfile: /c}
     expect(outputs[0].options.webhookurl).toBe('https://environment');
   });
 
+  it('does not take what others have set under the same names', () => {
+    const { problems, globals, outputs } = load('syslog: {host: h, port: 514}', {
+      DEBUG: 'express:*',
+      SYSLOG_PORT: 'tcp://10.0.0.1:514',
+    });
+    expect(problems).toEqual([]);
+    expect(globals.debug).toBe(false);
+    expect(outputs[0].options.port).toBe(514);
+  });
+
   it('reports everything wrong at once, with its place', () => {
     const { problems } = load(
       'listenport: many\nslack:\n  webhookurl: https://x\n  minimumpriority: horrible\n  webhokurl: y\nslakc: {}\n',

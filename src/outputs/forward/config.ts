@@ -191,10 +191,14 @@ export function loadConfig(
     } else if (isSeq(node)) for (const item of node.items) markAll(item);
   }
 
-  function fromEnvironment(path: string): Found | undefined {
+  function fromEnvironment(path: string, option: Option): Found | undefined {
     const name = path.toUpperCase().replaceAll('.', '_');
     const value = env[name];
-    return value === undefined || value === '' ? undefined : { value, place: `environment ${name}` };
+    if (value === undefined || value === '') return undefined;
+    // Names that others set too: Kubernetes has `REDIS_PORT=tcp://…` for a service "redis", and DEBUG is everybody's.
+    if (option.type === 'integer' && /^(tcp|udp|sctp):\/\//.test(value)) return undefined;
+    if (path === 'debug' && 'problem' in convert(option, value)) return undefined;
+    return { value, place: `environment ${name}` };
   }
 
   /** A secret may stand in a file: `webhookurl_file: PATH`, `SLACK_WEBHOOKURL_FILE=PATH`. */
@@ -223,8 +227,8 @@ export function loadConfig(
         const own = fromFile(node, `${name}${suffix}`);
         const inherited = above ? fromFile(root, `${parent}.${name}${suffix}`) : undefined;
         return (
-          fromEnvironment(`${prefix}${name}${suffix}`) ??
-          (above ? fromEnvironment(`${parent}.${name}${suffix}`) : undefined) ??
+          fromEnvironment(`${prefix}${name}${suffix}`, option) ??
+          (above ? fromEnvironment(`${parent}.${name}${suffix}`, option) : undefined) ??
           own ??
           inherited
         );

@@ -215,8 +215,8 @@ export class DurableLog {
   }
 
   async #write(): Promise<void> {
-    // One turn of the event loop gathers what arrived together.
-    await null;
+    // What arrives in the same turn of the event loop goes to the disk together.
+    await new Promise(setImmediate);
     while (this.#pending.length > 0) {
       let size = 0;
       let taken = 0;
