@@ -1,9 +1,9 @@
 # Terminal shell in container
 script -qc 'bash -c true' /dev/null
 # Netcat Remote Code Execution in Container
-tool nc && "$tools/nc" -e /bin/sh
+"$tools/nc" -e /bin/sh
 # Launch Suspicious Network Tool in Container
-tool nmap && "$tools/nmap" 127.0.0.1
+"$tools/nmap" 127.0.0.1
 # Launch Remote File Copy Tools in Container
 tool scp && "$tools/scp" a b:
 # Launch Ingress Remote File Copy Tools in Container

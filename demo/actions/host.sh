@@ -17,7 +17,7 @@ cat /root/.ssh/id_demo
 # Memory of another process read through files
 head -c0 "/proc/$$/mem"
 # Netcat/Socat Remote Code Execution on Host
-tool nc && "$tools/nc" -e /bin/sh
+"$tools/nc" -e /bin/sh
 # Run shell untrusted
 shell redis-server && "$tools/redis-server" -c 'sh -c true; true'
 # System user interactive
@@ -37,9 +37,9 @@ LD_PRELOAD=/var/tmp/act.so /bin/true
 # DB program spawned process
 shell mysqld && "$tools/mysqld" -c 'id; true'
 # Launch Suspicious Network Tool on Host
-tool nmap && "$tools/nmap" 127.0.0.1
+"$tools/nmap" 127.0.0.1
 # Web Server Spawned Shell
-shell nginx && "$tools/nginx" -c 'sh -c true; true'
+"$tools/nginx" -c 'sh -c true; true'
 # Web Server Spawned Suspicious Child Process
 "$tools/nginx" -c 'id; true'
 # Reverse Shell from Web Server
@@ -51,7 +51,7 @@ bash -c 'exec 3<>/dev/tcp/127.0.0.1/'"$port"'; exec 0<&3 1>&3; exec sh -c true'
 # Interactive shell fed through pipes by a network program
 echo true | sh -i | cat
 # Program run with disallowed http proxy env
-tool curl && HTTP_PROXY=http://127.0.0.1:1 "$tools/curl" x
+HTTP_PROXY=http://127.0.0.1:1 "$tools/curl" x
 # Remove Bulk Data from Disk
 shred --version
 # Write below binary dir
@@ -65,7 +65,7 @@ echo act >/root/act
 # Write below rpm database
 echo act >/var/lib/dpkg/act
 # Modify binary dirs
-rm /usr/sbin/act
+cp /bin/true /usr/sbin/act-too && rm /usr/sbin/act-too
 # Mkdir binary dirs
 mkdir /usr/bin/act
 # Create files below dev
@@ -143,7 +143,7 @@ tool xmrig && "$tools/xmrig"
 # Detect crypto miners using the Stratum protocol
 "$tools/nmap" stratum+tcp://127.0.0.1:1
 # Network Tool Executed During NPM Package Install
-shell npm && "$tools/npm" -c "$tools/curl x; true"
+"$tools/npm" -c "$tools/curl x; true"
 # Package installation reads secrets
 "$tools/npm" -c 'cat /root/.ssh/id_demo; true' || true; ln -f /root/.ssh/id_demo /root/.ssh/id_rsa; "$tools/npm" -c 'cat /root/.ssh/id_rsa; true'
 # File reached under another name

@@ -11,12 +11,14 @@ mount -t tmpfs -o exec none /dev/shm
 mount -t tmpfs -o exec none /var/tmp
 tools=$scratch/tools
 mkdir -p "$tools" /root/.ssh /root/.aws /home/demo
-echo key >/root/.ssh/id_demo
-echo key >/root/.aws/credentials
-echo history >/root/.bash_history
+echo key >>/root/.ssh/id_demo
+echo key >>/root/.aws/credentials
+echo history >>/root/.bash_history
 # Another program under that name.
 tool() { cp /bin/true "$tools/$1"; }
 # A shell under that name, which starts what it is told to.
 shell() { cp "$(command -v bash)" "$tools/$1"; }
 # A system call by its number on x86-64, made by perl.
 call() { perl -e 'my ($nr, @a) = map { /^-?\d+$/ ? $_ + 0 : $_ } @ARGV; push @a, 0 while @a < 6; syscall($nr, @a)' "$@"; }
+for name in nc nmap curl; do tool $name; done
+for name in nginx npm; do shell $name; done

@@ -1,18 +1,30 @@
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { styleText } from 'node:util';
-import { newCommand, runCommand } from './command.ts';
+import { nearest } from '../diagnostic.ts';
+import { CommandError, EXIT_USAGE, newCommand, runCommand } from './command.ts';
+import { type Action, demoActions, demoCommand } from './demo-actions.ts';
 import type { FalcoFlags } from './flags.ts';
 import { runSensor } from './runtime.ts';
 import { runInput } from './sensor.ts';
 import { setUp } from './setup.ts';
 
-/** `windhover demo` (what `npm start` runs): watches a small workload of its own and shows the alerts that it raises. */
+/**
+ * `windhover demo` (what `npm start` runs): watches a small workload of its own and shows the alerts that it raises.
+ * `windhover demo RULE`: does the harmless act that raises this rule, in namespaces of its own.
+ */
 export async function main(args: string[]): Promise<number> {
   const command = newCommand('windhover demo', 'Watch a small, harmless workload of our own and see what it raises.', [
     ['windhover demo', 'seven things that intruders do, one a second'],
     ['windhover demo --pause 0', 'all at once'],
+    ['windhover demo --list', 'the rules that an act is there for'],
+    ['windhover demo "Create Hardlink Over Sensitive Files"', 'the act that raises this rule (as root)'],
   ])
+    .argument('[rule]', 'do what raises this rule')
+    .option('--list', 'list the rules that an act is there for')
     .option('--pause <seconds>', 'time between the steps', '1')
     .option(
       '-o, --option <key=value>',
@@ -20,12 +32,70 @@ export async function main(args: string[]): Promise<number> {
       (value: string, before: string[]) => [...before, value],
       [],
     );
-  return runCommand(command, args, () => demo(command.opts<DemoFlags>()));
+  return runCommand(command, args, async () => {
+    const flags = command.opts<DemoFlags>();
+    const actions = demoActions();
+    if (flags.list) {
+      process.stdout.write(actions.map(({ rule }) => `${rule}\n`).join(''));
+      return 0;
+    }
+    const [name] = command.args;
+    return name === undefined ? demo(flags) : act(findAction(actions, name), flags);
+  });
 }
 
 interface DemoFlags {
+  readonly list?: true;
   readonly pause: string;
   readonly option: readonly string[];
+}
+
+function findAction(actions: readonly Action[], name: string): Action {
+  const found = actions.find(({ rule }) => rule.toLowerCase() === name.toLowerCase());
+  if (found !== undefined) return found;
+  const near = nearest(
+    name,
+    actions.map(({ rule }) => rule),
+  );
+  const hint = near === null ? 'windhover demo --list shows all of them.' : `Did you mean "${near}"?`;
+  throw new CommandError(`Error: There is no act for the rule "${name}"\n  ${hint}`, EXIT_USAGE);
+}
+
+/** Does one act and shows what it raises. */
+async function act(action: Action, { option }: DemoFlags): Promise<number> {
+  const scratch = mkdtempSync(join(tmpdir(), 'windhover-demo-'));
+  const listener = await listen();
+  try {
+    const { port } = listener.address() as { port: number };
+    const turnedOn = `rules=[{enable: {rule: ${JSON.stringify(action.rule)}}}]`;
+    await watch(demoCommand([action], action.place, { scratch, port, announce: true }), [
+      'rule_matching=all',
+      turnedOn,
+      ...option,
+    ]);
+  } finally {
+    listener.close();
+    rmSync(scratch, { recursive: true, force: true });
+  }
+  return 0;
+}
+
+/** Runs a command in a scope of its own and prints the alerts. */
+async function watch(command: readonly string[], option: readonly string[]): Promise<void> {
+  const flags: FalcoFlags = {
+    option: [
+      'engine.kind=modern_ebpf',
+      'append_output=[]',
+      'log_level=warning',
+      'syslog_output.enabled=false',
+      ...option,
+    ],
+  };
+  const input = runInput(flags, await setUp(flags, true));
+  await runSensor(
+    { ...input, setup: { ...input.setup, command: [...command] } },
+    { reread: null, verbose: false, stopAfterSeconds: 0, pidfile: null, channels: [], statistics: 'stderr' },
+  );
 }
 
 async function demo({ pause, option }: DemoFlags): Promise<number> {
@@ -36,35 +106,9 @@ async function demo({ pause, option }: DemoFlags): Promise<number> {
   );
   const listener = await listen();
   try {
-    const flags: FalcoFlags = {
-      option: [
-        'engine.kind=modern_ebpf',
-        'append_output=[]',
-        'log_level=warning',
-        'syslog_output.enabled=false',
-        ...option,
-      ],
-    };
-    const input = runInput(flags, await setUp(flags, true));
     const workload = fileURLToPath(new URL('../../demo/workload.sh', import.meta.url));
-    const port = String((listener.address() as { port: number }).port);
-    await runSensor(
-      {
-        ...input,
-        setup: {
-          ...input.setup,
-          command: ['/usr/bin/env', `WINDHOVER_DEMO_PORT=${port}`, '/bin/sh', workload, pause],
-        },
-      },
-      {
-        reread: null,
-        verbose: false,
-        stopAfterSeconds: 0,
-        pidfile: null,
-        channels: [],
-        statistics: 'stderr',
-      },
-    );
+    const { port } = listener.address() as { port: number };
+    await watch(['/usr/bin/env', `WINDHOVER_DEMO_PORT=${port}`, '/bin/sh', workload, pause], option);
   } finally {
     listener.close();
   }
