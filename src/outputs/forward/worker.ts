@@ -132,12 +132,12 @@ export function startWorker(options: WorkerOptions): Worker {
       }
       const isFull = items.length >= batch.count || ahead.length > 0;
       if (isFull || aborted.signal.aborted) break;
+      // What this output did not want is done with.
+      if (items.length === 0) advance();
       ahead.push(...(await consumer.read(Math.min(512, Math.max(64, batch.count)))));
       if (ahead.length > 0) continue;
       if (items.length > 0 && (now() >= until || draining)) break;
       if (draining && options.restraint?.next() == null && injected.length === 0) break;
-      // Nothing to read: what this output did not want is done with.
-      advance();
       const wake = Math.min(until, options.restraint?.next() ?? Number.POSITIVE_INFINITY);
       await Promise.race([
         consumer.wait(),
