@@ -1,10 +1,11 @@
 /** The rules that come with the program: their own tests, their coverage, and what is promised of each. */
 import { readdirSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { fieldCatalogue } from '../fields/index.ts';
 import { loadRules } from '../rules/index.ts';
-import { coveragePercent, readTests, runTests } from './index.ts';
+import { coveragePercent, readTests, rulePage, runTests } from './index.ts';
 
 const ROOT = fileURLToPath(new URL('../../rules', import.meta.url));
 /** Its names cannot be looked up in a test without a network; test/live shows that names are. */
@@ -47,6 +48,16 @@ describe.each(['', '/kubernetes'])('rules%s', (part) => {
   test('fields of our own are read only by files that say so', () => {
     for (const { name, text } of yaml(`${ROOT}${part}`)) {
       if (!name.includes('/windhover-')) expect([name, /\bwh\./.exec(text)]).toEqual([name, null]);
+    }
+  });
+
+  test('every rule says what to do, and the pages are those of the rules', () => {
+    for (const { name, text } of yaml(`${ROOT}${part}`)) {
+      if (name.endsWith('/common.yaml')) continue;
+      const title = `${part === '' ? '' : 'kubernetes-'}${basename(name, '.yaml')}`;
+      const page = rulePage(title, text);
+      expect(page, name).not.toContain('**What to do.** \n');
+      expect(readFileSync(`${ROOT}/../docs/rules/${title}.md`, 'utf8')).toBe(page);
     }
   });
 });
