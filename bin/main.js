@@ -1,8 +1,5 @@
-/**
- * Entry in plain JavaScript: it turns the compile cache on before anything that needs its types stripped is loaded,
- * so that a second start neither strips nor compiles.
- */
-import { enableCompileCache } from 'node:module';
+/** Entry in plain JavaScript, because what needs its types stripped is loaded through the cache. */
+import { cacheCode } from './cache.js';
 
-enableCompileCache();
+cacheCode();
 await import('../src/main.ts');

@@ -1,7 +1,7 @@
 /** A pipeline on a thread of its own, so that nothing on this one can make the kernel's buffers overflow. */
-import { Worker } from 'node:worker_threads';
 import type { Message } from '../outputs/index.ts';
 import type { Pipeline, PipelineEnd, PipelineSetup, PipelineSnapshot } from '../sensor/contract.ts';
+import { startThread } from '../thread.ts';
 import type { FromWorker, PortableError, ToWorker, WorkerData } from './worker.ts';
 
 /** Like openPipeline; rejects with what that throws, as an Error with the same name and message. */
@@ -11,7 +11,7 @@ export async function openRemotePipeline(
   verbose: boolean,
 ): Promise<Pipeline> {
   const data: WorkerData = { setup, verbose };
-  const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: data });
+  const worker = startThread(new URL('./worker.ts', import.meta.url), { workerData: data });
   const post = (message: ToWorker): void => worker.postMessage(message);
   let opened!: (sources: readonly string[]) => void;
   let refused!: (error: Error) => void;

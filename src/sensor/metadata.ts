@@ -1,6 +1,6 @@
 /** What container engines and Kubernetes say, brought into the state of the live events. */
 import { statSync } from 'node:fs';
-import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 import { type Config, loadedPlugins } from '../config/index.ts';
 import { log } from '../log.ts';
 // Not through index.ts: the clients of the engines are large, and only the other thread needs them.
@@ -13,6 +13,7 @@ import {
   type Thread,
   unmanagedContainer,
 } from '../state/index.ts';
+import { startThread } from '../thread.ts';
 import type { FromMetadata, KubernetesSettings, MetadataSetup, MetadataWorkerData } from './metadata-worker.ts';
 import type { OpenSource } from './open-source.ts';
 
@@ -185,7 +186,7 @@ function rootOfInit(): string {
 function startWorker(setup: MetadataSetup): MetadataPeer {
   const { port1: ours, port2: theirs } = new MessageChannel();
   const workerData: MetadataWorkerData = { ...setup, port: theirs };
-  const worker = new Worker(new URL('./metadata-worker.ts', import.meta.url), { workerData, transferList: [theirs] });
+  const worker = startThread(new URL('./metadata-worker.ts', import.meta.url), { workerData, transferList: [theirs] });
   worker.unref();
   worker.on('error', (error: Error) => log.error(`Metadata of containers is not available any more: ${error.message}`));
   return {

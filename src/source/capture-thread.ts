@@ -1,6 +1,6 @@
-import { Worker } from 'node:worker_threads';
 import { Event } from '../event/index.ts';
 import { type InitialStateSink, type ReaderStats, ScapError } from '../scap/index.ts';
+import { startThread } from '../thread.ts';
 import type { Feed } from './capture.ts';
 
 /** Ints a slot's index has for each event: offset, cpu with the number of the buffer above it, flags of the block. */
@@ -63,7 +63,7 @@ export function readOnThread(path: string, sink: InitialStateSink, chunkSize: nu
   const slots = memories.map((memory) => viewSlot(memory, chunkSize));
   const views = slots.map(({ bytes }) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length));
   const data: ThreadData = { path, chunkSize, slots: memories };
-  const worker = new Worker(new URL('./capture-worker.ts', import.meta.url), {
+  const worker = startThread(new URL('./capture-worker.ts', import.meta.url), {
     workerData: data,
     resourceLimits: { maxYoungGenerationSizeMb: 8 },
   });

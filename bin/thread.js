@@ -1,0 +1,5 @@
+/** Entry of every thread: the compile cache is a thread's own. The module to run is the first argument (see src/thread.ts). */
+import { cacheCode } from './cache.js';
+
+cacheCode();
+await import(process.argv[2]);
