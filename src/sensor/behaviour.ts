@@ -6,8 +6,7 @@ import { formatAddress } from '../rules/index.ts';
 import { L4, type State } from '../state/index.ts';
 
 /** The kinds of things that are noted, in the order of a lock file. */
-export const BEHAVIOUR_KINDS = ['programs', 'writes', 'reads', 'network'] as const;
-export type BehaviourKind = (typeof BEHAVIOUR_KINDS)[number];
+export type BehaviourKind = 'programs' | 'writes' | 'reads' | 'network';
 
 /**
  * `programs`: paths of programs started; `writes`: directories in which files were written, made, renamed or removed;

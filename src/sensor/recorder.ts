@@ -72,7 +72,19 @@ const NOBODY = '';
 /** Whose history a thread's events belong to: its container's, or that of its session. */
 function keyOf(thread: Thread): string {
   if (thread.container !== '') return thread.container;
-  return thread.sid < 0 ? NOBODY : `session ${thread.sid}`;
+  return thread.sid < 0 ? NOBODY : sessionKey(thread.sid);
+}
+
+let lastSession = -1;
+let lastSessionKey = NOBODY;
+
+/** Made anew only when another session than before is asked for: nearly every event is of the same one. */
+function sessionKey(sid: number): string {
+  if (sid !== lastSession) {
+    lastSession = sid;
+    lastSessionKey = `session ${sid}`;
+  }
+  return lastSessionKey;
 }
 
 /** The threads of a history, with their ancestors, which rules ask for too. */
