@@ -30,7 +30,7 @@ const formatter = createFormatter({
 });
 
 /** A match in a container of which nothing is known, and what became of its alert. */
-function hold(condition: string, output: string, waitMs = 60_000) {
+function hold(condition: string, output: string, waitMs = 60_000, isStarting = false) {
   const state = new State();
   state.thread = { container: ID, cgroups: '' } as Thread;
   const bytes = buildEvent(EventType.PROCEXIT_1_E, { ts: 1_000_000_000n, tid: 1n, params: {} });
@@ -39,9 +39,10 @@ function hold(condition: string, output: string, waitMs = 60_000) {
   event.read(0, 0, 1);
   const lines: (string | null)[] = [];
   let awaited = true;
+  let starting = isStarting;
   const held = createHeldAlerts({
     waitMs,
-    starting: () => false,
+    starting: () => starting,
     awaits: () => awaited,
     emit: (_rule, line) => lines.push(line?.replace(/^\S+ /, '') ?? null),
   });
@@ -54,6 +55,10 @@ function hold(condition: string, output: string, waitMs = 60_000) {
     held,
     learn(image: string) {
       state.setContainer(ID, { ...unmanagedContainer(ID, 'docker'), imageRepository: image });
+      held.release();
+    },
+    started() {
+      starting = false;
       held.release();
     },
     giveUp() {
@@ -82,6 +87,17 @@ test('without an answer it goes, and says so', () => {
   const late = hold('evt.num > 0', OUTPUT, 0);
   late.held.release();
   expect(late.lines).toEqual(given.lines);
+});
+
+test('the wait begins once the engines are connected', () => {
+  const { lines, held, started, learn } = hold('evt.num > 0', OUTPUT, 20, true);
+  const end = performance.now() + 40;
+  while (performance.now() < end) held.release();
+  expect(lines).toEqual([]);
+  started();
+  expect(lines).toEqual([]);
+  learn('nginx');
+  expect(lines).toHaveLength(1);
 });
 
 test('what its condition asks of metadata is judged when that is known', () => {

@@ -20,7 +20,7 @@ export interface HeldAlerts {
 export interface HeldAlertsOptions {
   /** Longest wait, in milliseconds. */
   readonly waitMs: number;
-  /** While this is so, nothing has waited too long. */
+  /** While this is so, the wait has not begun. */
   starting(): boolean;
   /** Whether the metadata of a container may still come. */
   awaits(container: string): boolean;
@@ -45,6 +45,8 @@ interface Held {
 
 export function createHeldAlerts(options: HeldAlertsOptions): HeldAlerts {
   let held: Held[] = [];
+  /** When metadata was last seen to be starting: everybody waits from then on. */
+  let startingAt = Number.NEGATIVE_INFINITY;
   return {
     take(rule, event, state, formatter) {
       const container = state.thread?.container ?? '';
@@ -71,11 +73,13 @@ export function createHeldAlerts(options: HeldAlertsOptions): HeldAlerts {
     },
     release() {
       if (held.length === 0) return;
-      const now = options.starting() ? 0 : performance.now();
+      const now = performance.now();
+      if (options.starting()) startingAt = now;
       const waiting: Held[] = [];
       for (const one of held) {
         const known = one.isKnown();
-        if (!known && now < one.until && options.awaits(one.container)) waiting.push(one);
+        if (!known && now < Math.max(one.until, startingAt + options.waitMs) && options.awaits(one.container))
+          waiting.push(one);
         else if (one.holds()) options.emit(one.rule, one.line(known ? '' : MISSING));
       }
       held = waiting;
