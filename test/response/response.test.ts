@@ -604,7 +604,8 @@ describe('actions on the host', () => {
     const child = spawn('sh', ['-c', 'sleep 100 & sleep 100 & wait'], { stdio: 'ignore' });
     try {
       const pid = child.pid as number;
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      while (readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').length < 3)
+        await new Promise((resolve) => setTimeout(resolve, 10));
       const state = () => readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1][0];
       const responder = await start({
         rules: [
@@ -615,7 +616,7 @@ describe('actions on the host', () => {
       const [entry] = await act(responder, here(pid, startedAt(pid)));
       expect(state()).toBe('T');
       await responder.undo(entry.id);
-      expect(state()).not.toBe('T');
+      while (state() === 'T') await new Promise((resolve) => setTimeout(resolve, 10));
       const ended = new Promise((resolve) => child.once('exit', resolve));
       const body = here(pid, startedAt(pid)).toString().replace('"priority":"Critical"', '"priority":"Debug"');
       expect(states(await act(responder, Buffer.from(body))).at(-1)).toBe(`done: kill for 3 processes (sh, ${pid})`);

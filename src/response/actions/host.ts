@@ -33,6 +33,8 @@ interface Process {
   readonly parent: number;
   /** Start time in ticks since the machine started: with the pid, that very process. */
   readonly ticks: bigint;
+  /** `R`, `S`, `T` (stopped), `Z` … */
+  readonly state: string;
 }
 
 async function processAt(pid: number, proc: string): Promise<Process | null> {
@@ -40,7 +42,13 @@ async function processAt(pid: number, proc: string): Promise<Process | null> {
     const stat = await readFile(`${proc}/${pid}/stat`, 'latin1');
     const close = stat.lastIndexOf(')');
     const rest = stat.slice(close + 2).split(' ');
-    return { pid, name: stat.slice(stat.indexOf('(') + 1, close), parent: Number(rest[1]), ticks: BigInt(rest[19]) };
+    return {
+      pid,
+      name: stat.slice(stat.indexOf('(') + 1, close),
+      parent: Number(rest[1]),
+      ticks: BigInt(rest[19]),
+      state: rest[0],
+    };
   } catch {
     return null;
   }
@@ -84,6 +92,15 @@ async function signalExactly(target: Process, signal: number, proc: string): Pro
   }
 }
 
+/** Waits until a stopped process really stands still: until then it can start another one. */
+async function stands(target: Process, proc: string): Promise<void> {
+  for (let i = 0; i < 200; i++) {
+    const found = await processAt(target.pid, proc);
+    if (found === null || found.ticks !== target.ticks || !'RSD'.includes(found.state)) return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
 async function descendants(of: Process, proc: string): Promise<Process[]> {
   const all = await Promise.all(
     (await readdir(proc)).filter((name) => /^\d+$/.test(name)).map((name) => processAt(Number(name), proc)),
@@ -123,7 +140,8 @@ const signalling = (
           const pending = [target];
           for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
             if (next.pid === process.pid) continue;
-            if (!dryRun && tree) await signalExactly(next, SIGNALS.stop, context.proc);
+            if (!dryRun && tree && (await signalExactly(next, SIGNALS.stop, context.proc)))
+              await stands(next, context.proc);
             done.push(next);
             if (tree)
               for (const child of await descendants(next, context.proc))
@@ -132,6 +150,7 @@ const signalling = (
           let count = 0;
           for (const each of done) if (dryRun || (await signalExactly(each, SIGNALS[signal], context.proc))) count++;
           if (count === 0) throw new ActionError(`process ${target.pid} is gone`, true);
+          if (!dryRun && signal === 'stop') await stands(target, context.proc);
           const record = { pid: target.pid, name: target.name, ticks: String(target.ticks), parent: target.parent };
           return {
             message: `${signal} for ${count} process${count === 1 ? '' : 'es'} (${target.name}, ${target.pid})`,
@@ -146,6 +165,7 @@ const signalling = (
           pid: Number(record.pid),
           name: String(record.name),
           ticks: BigInt(String(record.ticks)),
+          state: '',
           parent: Number(record.parent),
         };
         if (!(await signalExactly(target, SIGNALS[undo], context.proc)))
