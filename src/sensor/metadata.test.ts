@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { State, type Thread, unmanagedContainer } from '../state/index.ts';
-import { type Metadata, openMetadata } from './metadata.ts';
+import { type Metadata, type MetadataOptions, openMetadata } from './metadata.ts';
 import type { FromMetadata } from './metadata-worker.ts';
 
 const FULL_ID = '0123456789ab'.padEnd(64, 'c');
@@ -8,13 +8,18 @@ const ID = '0123456789ab';
 const IN_DOCKER = { cgroups: `cpu=/docker/${FULL_ID}\0` } as Thread;
 
 /** A metadata over a peer that the test is. */
-function open(): { state: State; metadata: Metadata; asked: string[]; tell(message: FromMetadata): void } {
+function open(kubernetes: MetadataOptions['kubernetes'] = null): {
+  state: State;
+  metadata: Metadata;
+  asked: string[];
+  tell(message: FromMetadata): void;
+} {
   const state = new State();
   const asked: string[] = [];
   const messages: FromMetadata[] = [];
   const metadata = openMetadata(state, {
     runtimes: { labelMaxLength: 100, engines: {} },
-    kubernetes: null,
+    kubernetes,
     open: () => ({
       ask: (ids) => asked.push(...ids),
       receive: () => messages.shift() ?? null,
@@ -53,7 +58,7 @@ test('a container of no engine is bare; one of an engine that does not answer st
 });
 
 test('LXC needs no engine; pods come and go', () => {
-  const { state, metadata, asked, tell } = open();
+  const { state, metadata, asked, tell } = open({ kubeconfig: '', nodeName: 'n', kubelet: '', optional: false });
   state.unknownContainer?.('web', { cgroups: 'cpu=/lxc.payload.web/init\0' } as Thread);
   metadata.poll();
   expect(asked).toEqual([]);

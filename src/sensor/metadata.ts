@@ -85,14 +85,22 @@ function initConfig(config: Config, name: string): Readonly<Record<string, unkno
 const LIVE: ReadonlySet<string> = new Set(['modern_bpf']);
 
 export function openMetadata(state: State, options: MetadataOptions): Metadata {
-  const peer = (options.open ?? startWorker)({
-    runtimes: options.runtimes,
-    kubernetes: options.kubernetes,
-    root: hostRoot() || rootOfInit(),
-  });
+  /** Opened when the first container shows up: where there is none, neither its memory nor its start is needed. */
+  let peer: MetadataPeer | null = null;
+  let startsUntil = 0;
+  function opened(): MetadataPeer {
+    if (peer === null) {
+      startsUntil = performance.now() + START_MS;
+      peer = (options.open ?? startWorker)({
+        runtimes: options.runtimes,
+        kubernetes: options.kubernetes,
+        root: hostRoot() || rootOfInit(),
+      });
+    }
+    return peer;
+  }
   /** When each container was asked about; null once it was answered that it is not known. */
   const asked = new Map<string, { readonly at: number; open: boolean }>();
-  let startsUntil = performance.now() + START_MS;
   let questions: string[] = [];
   let removed: { id: string; at: number }[] = [];
 
@@ -147,6 +155,8 @@ export function openMetadata(state: State, options: MetadataOptions): Metadata {
     removed = removed.filter(({ at }) => at > limit);
   }
 
+  // Whoever asks for Kubernetes is to be told at once when it cannot be reached.
+  if (options.kubernetes?.optional === false) opened();
   state.unknownContainer = learn;
   for (const thread of state.threads) {
     if (thread.container !== '' && !state.containers.has(thread.container)) learn(thread.container, thread);
@@ -158,15 +168,16 @@ export function openMetadata(state: State, options: MetadataOptions): Metadata {
     },
     poll() {
       if (questions.length > 0) {
-        peer.ask(questions);
+        opened().ask(questions);
         questions = [];
       }
+      if (peer === null) return;
       for (let message = peer.receive(); message !== null; message = peer.receive()) take(message);
       forgetRemoved();
     },
     close() {
       state.unknownContainer = null;
-      peer.close();
+      peer?.close();
     },
   };
 }
