@@ -35,7 +35,13 @@ beforeAll(async () => {
   if (missing !== null) return;
   const [port] = await freePorts(1);
   const official = ['-r', here('audit_rules.yaml'), '-r', here('introduction_rules.yaml')];
-  audit = await startSensor(null, [...official, '-o', `k8s_audit_endpoint=http://audit:${port}/k8s-audit`]);
+  audit = await startSensor(null, [
+    ...official,
+    '-o',
+    'rule_matching=all',
+    '-o',
+    `k8s_audit_endpoint=http://audit:${port}/k8s-audit`,
+  ]);
   cluster = await startCluster(`http://127.0.0.1:${port}/k8s-audit`);
   scope = cluster.pods.replace('/sys/fs/cgroup', '');
   const busybox = busyboxRoot(cluster.containerd.folder);
@@ -253,6 +259,31 @@ test('the DaemonSet of the introduction works as printed, but for the image', as
   await checkShell('falco', 'app=falco', 'from-introduction');
   await cluster.kubectl('-n', 'falco', 'delete', 'daemonset', 'falco', '--wait');
 }, 180_000);
+
+test('the API server takes the chart as it is', async (ctx) => {
+  if (missing !== null) ctx.skip(missing);
+  const on = '--set=metrics.enabled=true,grafana.dashboards.enabled=true';
+  const further = '--set=controller.kind=deployment,controller.deployment.replicas=2,driver.enabled=false';
+  for (const sets of [[on], [on, further]]) {
+    const rendered = helm(
+      'template',
+      'dry',
+      `${ROOT}deploy/charts/windhover`,
+      '-n',
+      'default',
+      '--kube-version',
+      '1.33.0',
+      ...sets,
+    );
+    const answer = await cluster.apply(rendered, '--dry-run=server', '--validate=strict');
+    expect(answer).toContain('networkpolicy.networking.k8s.io/dry-windhover created (server dry run)');
+  }
+  const plain = readFileSync(`${ROOT}deploy/manifests/windhover.yaml`, 'utf8').replaceAll(
+    'namespace: windhover',
+    'namespace: default',
+  );
+  await cluster.apply(plain, '--dry-run=server', '--validate=strict');
+});
 
 test('what is done to the cluster gives the alerts of the audit rules', async (ctx) => {
   if (missing !== null) ctx.skip(missing);
