@@ -8,7 +8,6 @@ export {
   type WatchEvent,
 } from './client.ts';
 export { type KubeConfig, loadKubeConfig } from './config.ts';
-export { evictPod } from './evict.ts';
 export { type ExecRequest, type ExecResult, execInPod } from './exec.ts';
 export type { KubeList, KubeMetadata, KubeObject, OwnerReference, Pod } from './objects.ts';
 export { followPods, type Pods, type PodsOptions } from './pods.ts';
