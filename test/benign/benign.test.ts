@@ -1,0 +1,71 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { cannotWatch } from '../actions/watch.ts';
+import { ROOT, windhover } from '../live/sensor.ts';
+
+/** Everyday work raises at most one alert with the rules that come with the program; docs/noise.md has the figures. */
+
+const FOLDER = fileURLToPath(new URL('.', import.meta.url));
+const text = (name: string): string => readFileSync(`${FOLDER}${name}`, 'utf8');
+/** What a script needs that not every machine has, as a shell condition. */
+const NEEDS: Readonly<Record<string, string>> = {
+  npm: 'command -v npm',
+  dpkg: 'command -v dpkg-deb',
+  make: 'command -v make && command -v gcc',
+  git: 'command -v git',
+  postgres: 'ls /usr/lib/postgresql/*/bin/initdb && id postgres',
+  nginx: 'command -v nginx',
+};
+
+let folder = '';
+beforeAll(() => {
+  folder = mkdtempSync(`${tmpdir()}/windhover-benign-`);
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const scripts = readdirSync(FOLDER)
+  .filter((name) => name.endsWith('.sh') && name !== 'prelude.sh')
+  .map((name) => name.slice(0, -3));
+
+test.for(scripts)('%s', async (name, context) => {
+  const reason = cannotWatch() ?? missing(name);
+  if (reason !== undefined) context.skip(reason);
+  const scratch = mkdtempSync(`${folder}/${name}-`);
+  const script = `scratch=$1\n${text('prelude.sh')}${text(`${name}.sh`)}`;
+  const run = await windhover([
+    'run',
+    '--format',
+    'json',
+    '-o',
+    'rule_matching=all',
+    '-o',
+    'append_output=[]',
+    '-r',
+    `${ROOT}rules`,
+    '--',
+    'unshare',
+    '--mount',
+    'sh',
+    '-c',
+    script,
+    name,
+    scratch,
+  ]);
+  expect(run.status, run.stderr).toBe(0);
+  const raised = run.alerts.map(({ rule, output }) => `${rule}: ${output.slice(0, 300)}`);
+  expect(raised.length, raised.join('\n')).toBeLessThanOrEqual(1);
+});
+
+function missing(name: string): string | undefined {
+  const needs = NEEDS[name];
+  if (needs === undefined) return undefined;
+  try {
+    execFileSync('sh', ['-c', needs], { stdio: 'ignore' });
+    return undefined;
+  } catch {
+    return `${name} is not here`;
+  }
+}
