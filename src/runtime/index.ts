@@ -1,2 +1,2 @@
 export { openRuntimes, type Runtimes, type RuntimesOptions } from './runtimes.ts';
-export { type EngineSettings, type RuntimeSettings, runtimeSettings } from './settings.ts';
+export type { EngineSettings, RuntimeSettings } from './settings.ts';
