@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs the real services that the tests talk to; may be run again at any time. Needs root, Debian 12 or later.
-#   setup.sh            the Debian packages and the Python ones
+#   setup.sh            all that the tests need
 #   setup.sh kafka opensearch otelcol mailpit gotify fakegcs   further ones, built from Maven and Go modules
 # Everything that is no Debian package goes below ${XDG_CACHE_HOME:-~/.cache}/windhover-test.
 set -euo pipefail
@@ -62,7 +62,7 @@ gotify() { go_tool server github.com/gotify/server/v2 latest; }
 fakegcs() { go_tool fake-gcs-server github.com/fsouza/fake-gcs-server latest; }
 
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(debian python)
+[ ${#parts[@]} -gt 0 ] || parts=(debian python kafka opensearch otelcol)
 pids=()
 for part in "${parts[@]}"; do
   "$part" &
