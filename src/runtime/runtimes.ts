@@ -195,7 +195,9 @@ function connect(kind: string, socket: string, labelMaxLength: number): Containe
 
 /** Existing sockets of a path with `*`, with what tells whether two names are of one socket. */
 function existing(root: string, path: string): { socket: string; identity: string }[] {
-  return globSync(`${root}${path}`).flatMap((socket) => {
+  // A pattern is not looked for behind the links of /proc, a name is.
+  const names = path.includes('*') ? globSync(`${root}${path}`) : [`${root}${path}`];
+  return names.flatMap((socket) => {
     const stat = statSync(socket, { throwIfNoEntry: false });
     return stat?.isSocket() ? [{ socket, identity: `${stat.dev}:${stat.ino}` }] : [];
   });
