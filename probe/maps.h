@@ -27,6 +27,8 @@ const volatile u64 c_epoch = 0;
 const volatile u32 c_snaplen = 80;
 /* Kernel addresses (the identity of unix sockets) are combined with this before they leave the kernel. */
 const volatile u64 c_pointer_key = 0;
+/* How many CPUs share a ring of `rings`; 0: all CPUs use `ring`. */
+const volatile u32 c_cpus_per_ring = 0;
 
 /* -- maps -------------------------------------------------------------------------------------------- */
 
@@ -35,6 +37,21 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 32 << 20);
 } ring SEC(".maps");
+
+/*
+ * On machines of many CPUs one ring is a place where all of them wait for each other. The loader sets max_entries and
+ * fills it so that every CPU that may come has an entry; the first is `ring`. The inner size only has to be valid.
+ */
+struct inner_ring {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 64 << 10);
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__array(values, struct inner_ring);
+} rings SEC(".maps");
 
 /* How a system call is handled; type 0 = not selected. */
 struct entry {

@@ -184,6 +184,19 @@ static __always_inline void put_flags(struct scratch *s, u32 nparams)
 	put_u32(s, nparams, FLAGS(s));
 }
 
+/* Writes the first `n` bytes of the record into this CPU's ring; not 0 when there is no room. */
+static __always_inline long output(struct scratch *s, u64 n)
+{
+	u32 number;
+	void *own;
+
+	if (!c_cpus_per_ring)
+		return bpf_ringbuf_output(&ring, s->rec, n, BPF_RB_NO_WAKEUP);
+	number = bpf_get_smp_processor_id() / c_cpus_per_ring;
+	own = bpf_map_lookup_elem(&rings, &number);
+	return own ? bpf_ringbuf_output(own, s->rec, n, BPF_RB_NO_WAKEUP) : -1;
+}
+
 static __always_inline void finish(struct scratch *s)
 {
 	struct counters *count = counters_of();
@@ -194,7 +207,7 @@ static __always_inline void finish(struct scratch *s)
 	*(u32 *)(s->rec + PREFIX + 16) = (u32)n - PREFIX;
 	*(u32 *)(s->rec + 4) = s->lost;
 	count->produced++;
-	if (bpf_ringbuf_output(&ring, s->rec, n, BPF_RB_NO_WAKEUP)) {
+	if (output(s, n)) {
 		count->dropped[s->class & (CLASSES - 1)]++;
 		s->lost++;
 	} else {

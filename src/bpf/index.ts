@@ -1,5 +1,6 @@
 export { BpfError, type BpfErrorKind } from './error.ts';
-export { type BpfMap, type Cell, type MapSpec, MapType, possibleCpus } from './maps.ts';
+export { type BpfMap, type Cell, type MapSpec, MapType, onlineCpus, possibleCpus } from './maps.ts';
+export { type MergedRings, mergeRings } from './merge.ts';
 export { type BpfObject, type LoadOptions, loadObject } from './object.ts';
 export { Capability, type CapabilityName, dropCapabilities, effectiveCapabilities } from './permission.ts';
 export type { BpfProgram } from './program.ts';

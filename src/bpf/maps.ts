@@ -224,13 +224,21 @@ export function cell(value: Cell, size: number): Uint8Array {
   return bytes.subarray(0, size);
 }
 
-let cpus = 0;
+let possible = 0;
 
-/** How many CPUs the kernel reserves room for, plugged in or not: `0-3,8` has 9 (Documentation/admin-guide/cputopology.rst). */
+/** How many CPUs the kernel reserves room for, plugged in or not. */
 export function possibleCpus(): number {
-  if (cpus === 0) {
-    const last = /(\d+)\s*$/.exec(readFileSync('/sys/devices/system/cpu/possible', 'latin1'));
-    cpus = last === null ? 1 : Number(last[1]) + 1;
-  }
-  return cpus;
+  if (possible === 0) possible = lastCpu('possible');
+  return possible;
+}
+
+/** How many CPUs there are up to the last one that runs. */
+export function onlineCpus(): number {
+  return lastCpu('online');
+}
+
+/** `0-3,8` has 9 (Documentation/admin-guide/cputopology.rst). */
+function lastCpu(list: string): number {
+  const last = /(\d+)\s*$/.exec(readFileSync(`/sys/devices/system/cpu/${list}`, 'latin1'));
+  return last === null ? 1 : Number(last[1]) + 1;
 }

@@ -22,8 +22,15 @@ export interface Ring {
    * @returns the number of records visited
    */
   drain(visit: (offset: number, length: number) => void, limit?: number): number;
+  /** The offset of the oldest record not taken, as {@link drain} gives it; -1 when there is none or it is still being written. */
+  peek(): number;
+  /** Takes the record that {@link peek} gave: its bytes are not to be looked at any more. @returns the bytes taken, record headers included */
+  take(): number;
+  /** Gives the kernel the room of the records taken. */
+  commit(): void;
   /** Blocks the thread until there is data or `timeoutMs` have passed; true when there may be data. */
   wait(timeoutMs: number): boolean;
+  readonly fd: number;
   /** Unmaps the ring; {@link bytes} must not be touched afterwards. The fd stays open. */
   close(): void;
 }
@@ -38,6 +45,13 @@ const RECORD_HEADER = 8;
 const COMMIT = 64 << 10;
 
 const POLLIN = 1;
+
+/** Bytes that a record takes of the `available` ones. */
+function spaceOf(length: number, available: number): number {
+  const space = (length + RECORD_HEADER + 7) & ~7;
+  if (space > available) throw new BpfError('map', `the ring buffer is damaged: a record of ${length} bytes`);
+  return space;
+}
 
 /**
  * Maps the ring buffer `fd`.
@@ -57,11 +71,11 @@ export function openRing(fd: number, size: number, sys: Sys = systemCalls()): Ri
   const view = new DataView(theirs, page);
   const mask = size - 1;
   let position = Number(Atomics.load(consumer, 0));
+  /** Bytes taken one by one, of which the kernel does not know yet; those of them that no record was visited for. */
+  let ahead = 0;
+  let skipped = 0;
 
-  const pollfd = Buffer.alloc(8);
-  pollfd.writeInt32LE(fd, 0);
-  pollfd.writeInt16LE(POLLIN, 4);
-  const timeout = Buffer.alloc(16);
+  const wait = waitFor([fd], sys);
 
   // Positions are 64-bit counters; their difference never exceeds the size, so 32 bits of it suffice.
   const lag = (): number => (Atomics.load(producer, 0) - (position | 0)) | 0;
@@ -71,13 +85,40 @@ export function openRing(fd: number, size: number, sys: Sys = systemCalls()): Ri
     Atomics.store(consumer, 0, BigInt(position));
   };
 
+  const give = (): void => {
+    if (ahead > 0) commit(ahead);
+    ahead = 0;
+  };
+
   return {
     bytes,
     view,
     size,
+    fd,
     get pending() {
-      return lag();
+      return lag() - ahead;
     },
+    peek() {
+      for (skipped = 0; ; ) {
+        const available = lag() - ahead;
+        if (available === 0) return -1;
+        const at = (position + ahead) & mask;
+        const header = Atomics.load(words, at >>> 2);
+        if (header >>> BUSY !== 0) return -1;
+        if ((header & DISCARD) === 0) return at + RECORD_HEADER;
+        const bytes = spaceOf(header & LENGTH, available);
+        ahead += bytes;
+        skipped += bytes;
+      }
+    },
+    take() {
+      const header = Atomics.load(words, ((position + ahead) & mask) >>> 2);
+      const bytes = spaceOf(header & LENGTH, lag() - ahead);
+      ahead += bytes;
+      if (ahead >= COMMIT) give();
+      return skipped + bytes;
+    },
+    commit: give,
     drain(visit, limit = Number.POSITIVE_INFINITY) {
       let records = 0;
       let taken = 0;
@@ -91,9 +132,7 @@ export function openRing(fd: number, size: number, sys: Sys = systemCalls()): Ri
             const header = Atomics.load(words, at >>> 2);
             if (header >>> BUSY !== 0) break;
             const length = header & LENGTH;
-            advance += (length + RECORD_HEADER + 7) & ~7;
-            if (advance > available)
-              throw new BpfError('map', `the ring buffer is damaged: a record of ${length} bytes`);
+            advance += spaceOf(length, available - advance);
             if ((header & DISCARD) === 0) {
               records++;
               visit(at + RECORD_HEADER, length);
@@ -107,17 +146,28 @@ export function openRing(fd: number, size: number, sys: Sys = systemCalls()): Ri
       }
       return records;
     },
-    wait(timeoutMs) {
-      timeout.writeBigInt64LE(BigInt(Math.trunc(timeoutMs / 1000)), 0);
-      timeout.writeBigInt64LE(BigInt(Math.trunc((timeoutMs % 1000) * 1e6)), 8);
-      const ready = sys.sys(NR.ppoll, pollfd, 1, timeout, 0, 0);
-      if (ready < 0 && ready !== -Errno.EINTR)
-        throw new BpfError('map', `waiting for the ring buffer: ${errnoName(-ready)}`);
-      return ready > 0;
-    },
+    wait,
     close() {
       sys.sys(NR.munmap, new Uint8Array(ours), page);
       sys.sys(NR.munmap, new Uint8Array(theirs), page + 2 * size);
     },
+  };
+}
+
+/** Makes {@link Ring.wait} for several rings at once. */
+export function waitFor(fds: readonly number[], sys: Sys): Ring['wait'] {
+  const pollfds = Buffer.alloc(8 * fds.length);
+  fds.forEach((fd, i) => {
+    pollfds.writeInt32LE(fd, 8 * i);
+    pollfds.writeInt16LE(POLLIN, 8 * i + 4);
+  });
+  const timeout = Buffer.alloc(16);
+  return (timeoutMs) => {
+    timeout.writeBigInt64LE(BigInt(Math.trunc(timeoutMs / 1000)), 0);
+    timeout.writeBigInt64LE(BigInt(Math.trunc((timeoutMs % 1000) * 1e6)), 8);
+    const ready = sys.sys(NR.ppoll, pollfds, fds.length, timeout, 0, 0);
+    if (ready < 0 && ready !== -Errno.EINTR)
+      throw new BpfError('map', `waiting for the ring buffer: ${errnoName(-ready)}`);
+    return ready > 0;
   };
 }

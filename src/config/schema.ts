@@ -41,7 +41,12 @@ const engine = section({
   kmod: section(ringBuffer),
   modern_ebpf: section({
     ...ringBuffer,
-    cpus_for_each_buffer: key(integer(2), 'How many CPUs share a ring; 0 for one ring.'),
+    cpus_for_each_buffer: key(
+      integer(2),
+      'How many CPUs share a ring; 0 for one ring.',
+      'better',
+      'At the default, 8 CPUs share one ring as large as their buffers together; several are merged by time.',
+    ),
     disable_iterators: key(
       flag(false),
       'Do not read the initial state through BPF iterators.',

@@ -1,7 +1,14 @@
 /** Live system calls: the probe with the scope, the selection of events and the command that a setup asks for. */
 import { release } from 'node:os';
 import { isMainThread } from 'node:worker_threads';
-import { Capability, type CapabilityName, dropCapabilities, effectiveCapabilities, systemCalls } from '../bpf/index.ts';
+import {
+  Capability,
+  type CapabilityName,
+  dropCapabilities,
+  effectiveCapabilities,
+  onlineCpus,
+  systemCalls,
+} from '../bpf/index.ts';
 import type { Config } from '../config/index.ts';
 import { EVENTS } from '../event/index.ts';
 import { watchNames } from '../fields/index.ts';
@@ -107,7 +114,7 @@ function open(setup: PipelineSetup, rules: LoadedRules): SyscallSource {
     return openSyscallSource({
       scope: command === null ? scopeOf(config.windhover.scope) : { kind: 'tree', pids: [] },
       selected: selection(rules, setup),
-      ringBytes: ringBytes(config),
+      ...ringLayout(config),
       snaplen: config.falco_libs.snaplen,
       requireScope: config.windhover.require_scope,
     });
@@ -125,11 +132,26 @@ export function scopeOf(text: string): SyscallScope {
   throw new SourceError(`'${text}' is no scope: use everything, cgroup=DIRECTORY or pid=NUMBER`);
 }
 
-/** The size of Falco's buffers together, as one ring: a preset for each group of CPUs. */
-function ringBytes({ engine }: Config): number {
-  const { buf_size_preset: preset, cpus_for_each_buffer: shared } = engine.modern_ebpf;
-  const buffers = shared === 0 ? 1 : Math.ceil(navigator.hardwareConcurrency / shared);
-  return 2 ** Math.ceil(Math.log2(buffers * 2 ** (preset - 1))) * (1 << 20);
+/** CPUs that share a ring when nothing else is asked for: up to so many, one ring is no place to wait at. */
+const CPUS_PER_RING = 8;
+/** What `cpus_for_each_buffer` is when nobody sets it. */
+const FALCO_CPUS_PER_BUFFER = 2;
+
+/**
+ * How many CPUs share a ring (0: all), and its size in bytes. Falco's buffers, a preset for each group of CPUs, are
+ * put together, because rings that few CPUs share fill one by one.
+ */
+export function ringLayout(
+  { engine }: { readonly engine: Pick<Config['engine'], 'modern_ebpf'> },
+  cpus: number = onlineCpus(),
+): { readonly cpusPerRing: number; readonly ringBytes: number } {
+  const { buf_size_preset: preset, cpus_for_each_buffer: asked } = engine.modern_ebpf;
+  const bytes = 2 ** (preset - 1) * (1 << 20);
+  if (asked === 0) return { cpusPerRing: 0, ringBytes: bytes };
+  if (asked !== FALCO_CPUS_PER_BUFFER) return { cpusPerRing: asked < cpus ? asked : 0, ringBytes: bytes };
+  const together = Math.ceil(cpus / FALCO_CPUS_PER_BUFFER) * bytes;
+  const rings = Math.ceil(cpus / CPUS_PER_RING);
+  return { cpusPerRing: rings === 1 ? 0 : CPUS_PER_RING, ringBytes: 2 ** Math.ceil(Math.log2(together / rings)) };
 }
 
 /** Codes of the events that rules can match, with what `base_syscalls` adds; undefined for all. */

@@ -3,6 +3,10 @@ import {
   type BpfMap,
   type BpfObject,
   loadObject,
+  MapType,
+  type MergedRings,
+  mergeRings,
+  onlineCpus,
   openRing,
   possibleCpus,
   type Ring,
@@ -39,8 +43,10 @@ export interface SyscallOptions {
   readonly scope: SyscallScope;
   /** Event codes to report besides those that the state needs; every system call when absent. */
   readonly selected?: Iterable<number>;
-  /** Size of the ring buffer in bytes, a power of two. */
+  /** Size of each ring buffer in bytes, a power of two. */
   readonly ringBytes?: number;
+  /** How many CPUs share a ring; all when absent or 0. Several rings are merged by the time of the events. */
+  readonly cpusPerRing?: number;
   /** How many bytes of buffers read and written are kept. */
   readonly snaplen?: number;
   /** Refuse to watch the whole host; also by `WINDHOVER_REQUIRE_SCOPE=1`. */
@@ -132,12 +138,18 @@ export function openSyscallSource(options: SyscallOptions): SyscallSource {
   }
   const sys = options.sys ?? systemCalls();
   const ringBytes = options.ringBytes ?? DEFAULT_RING;
+  const cpusPerRing = options.cpusPerRing ?? 0;
+  const rings = cpusPerRing === 0 ? 1 : Math.ceil(onlineCpus() / cpusPerRing);
   const cgroup = scope.kind === 'cgroup' ? cgroupIdentity(scope.path) : undefined;
   const pidns = ownPidNamespace();
   const object = loadObject(readFileSync(PROBE), {
     sys,
     optional: OPTIONAL,
-    maps: { ring: { maxEntries: ringBytes }, scratch: { maxEntries: possibleCpus() * SLOTS } },
+    maps: {
+      ring: { maxEntries: ringBytes },
+      rings: { maxEntries: rings === 1 ? 1 : Math.ceil(possibleCpus() / cpusPerRing) },
+      scratch: { maxEntries: possibleCpus() * SLOTS },
+    },
     constants: {
       c_scope: SCOPE[scope.kind],
       // In a namespace of our own we do not know the kernel's number for us.
@@ -147,23 +159,42 @@ export function openSyscallSource(options: SyscallOptions): SyscallSource {
       c_cgroup: cgroup?.id ?? 0n,
       c_cgroup_hierarchy: cgroup?.hierarchy ?? UNIFIED,
       c_epoch: epochOffset(sys),
+      c_cpus_per_ring: rings === 1 ? 0 : cpusPerRing,
       c_snaplen: options.snaplen ?? DEFAULT_SNAPLEN,
       c_pointer_key: crypto.getRandomValues(new BigUint64Array(1))[0],
     },
   });
   try {
-    return new LiveSource(object, options, ringBytes, sys, pidns !== undefined);
+    return new LiveSource(object, options, openRings(object, rings, ringBytes, sys), sys, pidns !== undefined);
   } catch (error) {
     object.close();
     throw error;
   }
 }
 
+/** Maps the rings; several are first put where the probe finds them. */
+function openRings(object: BpfObject, count: number, ringBytes: number, sys: Sys): Ring[] {
+  const first = object.maps.get('ring')!;
+  const rings = Array.from({ length: count }, (_, i) =>
+    i === 0
+      ? first
+      : object.createMap({ ...first, name: `ring${i}`, type: MapType.RINGBUF, maxEntries: ringBytes, inner: null }),
+  );
+  if (count > 1) {
+    const table = object.maps.get('rings')!;
+    // CPUs that are plugged in later share the last one.
+    for (let i = 0; i < table.maxEntries; i++) table.update(i, rings[Math.min(i, count - 1)].fd);
+  }
+  return rings.map(({ fd }) => openRing(fd, ringBytes, sys));
+}
+
 class LiveSource implements SyscallSource {
   readonly name = 'syscall';
   readonly skipped: ReadonlyMap<string, string>;
   readonly #object: BpfObject;
-  readonly #ring: Ring;
+  readonly #rings: readonly Ring[];
+  /** null for a single ring. */
+  readonly #merged: MergedRings | null;
   /** Where processes are put, and where the kernel keeps them. */
   readonly #scope: readonly BpfMap[] | null;
   readonly #endWithScope: boolean;
@@ -173,7 +204,7 @@ class LiveSource implements SyscallSource {
   #ended = false;
   #open = true;
 
-  constructor(object: BpfObject, options: SyscallOptions, ringBytes: number, sys: Sys, inside: boolean) {
+  constructor(object: BpfObject, options: SyscallOptions, rings: readonly Ring[], sys: Sys, inside: boolean) {
     this.#object = object;
     const hasSubmit = URING_SUBMIT.some((name) => object.programs.has(name));
     this.skipped = new Map([...object.skipped].filter(([name]) => !(hasSubmit && URING_SUBMIT.includes(name))));
@@ -185,8 +216,9 @@ class LiveSource implements SyscallSource {
       programs.update(index, object.programs.get(programOf(family))!.fd);
     });
     this.select(options.selected);
-    this.#ring = openRing(this.#map('ring').fd, ringBytes, sys);
-    this.#event.attach(this.#ring.bytes, this.#ring.view);
+    this.#rings = rings;
+    this.#merged = rings.length > 1 ? mergeRings(rings, PREFIX, sys) : null;
+    this.#event.attach(rings[0].bytes, rings[0].view);
     const called = new Set(FAMILIES.map(programOf));
     for (const program of object.programs.values()) if (!called.has(program.name)) program.attach();
     if (options.scope.kind === 'tree') for (const pid of options.scope.pids) this.add(pid);
@@ -247,15 +279,23 @@ class LiveSource implements SyscallSource {
       }
       const left = deadline - performance.now();
       if (left <= 0) return 0;
-      this.#ring.wait(Math.min(left, this.#empty++ < IDLE_AFTER ? POLL_MS : IDLE_POLL_MS));
+      (this.#merged ?? this.#rings[0]).wait(Math.min(left, this.#empty++ < IDLE_AFTER ? POLL_MS : IDLE_POLL_MS));
       await new Promise(setImmediate);
     }
   }
 
   #drain(visit: (event: Event) => void): number {
     const event = this.#event;
-    const view = this.#ring.view;
-    return this.#ring.drain((offset) => {
+    if (this.#merged !== null) {
+      return this.#merged.drain((ring, offset) => {
+        event.attach(ring.bytes, ring.view);
+        event.read(offset + PREFIX, ring.view.getUint16(offset, true), ++this.#events);
+        visit(event);
+      }, DRAIN_BYTES);
+    }
+    const [ring] = this.#rings;
+    const { view } = ring;
+    return ring.drain((offset) => {
       event.read(offset + PREFIX, view.getUint16(offset, true), ++this.#events);
       visit(event);
     }, DRAIN_BYTES);
@@ -325,7 +365,7 @@ class LiveSource implements SyscallSource {
     if (!this.#open) return;
     this.#open = false;
     this.#ended = true;
-    this.#ring.close();
+    for (const ring of this.#rings) ring.close();
     this.#object.close();
   }
 }

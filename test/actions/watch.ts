@@ -66,7 +66,10 @@ export function openWatch(options: Partial<SyscallOptions> = {}): SyscallSource 
 }
 
 /** Runs a command in the scope of a source and collects what it and its children do, to the last one's end. */
-export async function watch(source: SyscallSource, argv: readonly string[]): Promise<Watched> {
+export async function watch(
+  source: Pick<SyscallSource, 'arm' | 'inScope' | 'counters' | 'stats' | 'next'>,
+  argv: readonly string[],
+): Promise<Watched> {
   const before = { counters: source.counters().produced, delivered: source.stats().events };
   const run = runScoped(argv, source, { stdio: ['ignore', 'ignore', 'inherit'], env: { PATH: process.env.PATH } });
   const events: WatchedEvent[] = [];

@@ -61,6 +61,13 @@ describe.each(KERNELS)('kernel %s', (kernel) => {
     expect(events.status, guest.console).toBe(0);
   });
 
+  it('gives the same events through a ring for each CPU', (ctx) => {
+    if (guest === undefined) return ctx.skip(unavailable);
+    const { lines, lost } = JSON.parse(guest.runs[1].output).rings;
+    expect(`${lines.join('\n')}\n`).toBe(readFileSync(new URL('processes.txt', GOLDEN), 'utf8'));
+    expect(lost).toBe(0);
+  });
+
   it.for(FAMILIES)('gives the events of the family %s', (family, ctx) => {
     if (guest === undefined) return ctx.skip(unavailable);
     if (family === 'uring' && kernel === '5.10') return ctx.skip('5.10 lacks operations that are used');
