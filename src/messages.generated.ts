@@ -22,6 +22,7 @@ export const MESSAGES = {
   LOAD_INVALID_LIST_NAME: {"severity":"warning","title":"Invalid list name","description":"A list is defined with an invalid name","remedy":"Use a name without them."},
   LOAD_COMPILE_CONDITION: {"severity":"warning","title":"Warning in rule condition","description":"A rule condition or output have been parsed with a warning","remedy":"Follow the message."},
   LOAD_UNKNOWN_KEY: {"severity":"warning","title":"Unknown key","description":"An item in the rules content contains an unrecognized key. The key will be ignored. This may indicate a typo or a property placed on the wrong item type.","remedy":"Correct the key or remove it."},
+  EXCEPTION_TRUSTS_NAME: {"severity":"warning","title":"Exception trusts a name","description":"An exception is satisfied by what a program says of itself","remedy":"Compare proc.exepath or proc.aexepath, the file that the kernel started."},
 } as const;
 
 export type Code = keyof typeof MESSAGES;

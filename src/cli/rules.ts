@@ -1,10 +1,11 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { rulesFiles } from '../config/index.ts';
-import { renderDiagnostic } from '../diagnostic.ts';
+import { type Diagnostic, renderDiagnostic } from '../diagnostic.ts';
 import { catalogueFor, loadFiles, readRulesFiles } from '../sensor/rule-set.ts';
 import { CommandError, EXIT_USAGE, newCommand, runCommand } from './command.ts';
 import { addFlags, type FalcoFlags } from './flags.ts';
 import { formatRules } from './format-rules.ts';
+import { trustingExceptions } from './rule-lint.ts';
 import { testRules } from './rule-tests.ts';
 import { setUp } from './setup.ts';
 import { describeWithCosts } from './validate.ts';
@@ -74,18 +75,30 @@ function expand(paths: readonly string[]): readonly string[] {
   }
 }
 
+function same(a: Diagnostic, b: Diagnostic): boolean {
+  return a.code === b.code && a.place.file === b.place.file && a.place.line === b.place.line;
+}
+
 /** All problems of all files; exit 1 when there is an error. */
 async function check(flags: RulesFlags, paths: readonly string[]): Promise<number> {
   const { config } = await setUp({ ...flags, option: withJson(flags) }, true);
-  const { files } = loadFiles(readRulesFiles(expand(paths)), config, catalogueFor(config), '');
-  // Each file's result repeats the warnings of the files before it.
+  const { files, ruleSet } = loadFiles(readRulesFiles(expand(paths)), config, catalogueFor(config), '');
+  // Each file's result repeats the warnings of the files before it; what is not used yet may be by a later file.
   const seen = new Set<string>();
-  const problems = files
-    .flatMap((file) => file.diagnostics)
-    .filter((problem) => {
-      const key = JSON.stringify([problem.code, problem.message, problem.place]);
-      return !seen.has(key) && seen.add(key);
-    });
+  const problems = [
+    ...files.flatMap((file) => file.diagnostics),
+    ...(ruleSet?.rules ?? []).flatMap(trustingExceptions),
+  ].filter((problem) => {
+    if (
+      problem.code.startsWith('LOAD_UNUSED_') &&
+      ruleSet !== null &&
+      !files.at(-1)?.diagnostics.some((last) => same(last, problem))
+    ) {
+      return false;
+    }
+    const key = JSON.stringify([problem.code, problem.message, problem.place]);
+    return !seen.has(key) && seen.add(key);
+  });
   const errors = problems.filter((problem) => problem.severity === 'error').length;
   if (flags.json) process.stdout.write(`${JSON.stringify({ problems })}\n`);
   else {
