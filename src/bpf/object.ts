@@ -58,7 +58,8 @@ export function loadObject(bytes: Uint8Array, options: LoadOptions = {}): BpfObj
   const local = new Btf(required(elf, '.BTF').data);
   const relocations = coreRelocations(elf, local);
   const candidates = programs(elf, new Set(options.disabled));
-  const kernel = kernelLookup(local, relocations, candidates, options.types ?? kernelTypes());
+  const types = options.types ?? kernelTypes();
+  const kernel = kernelLookup(local, relocations, candidates, types);
   raiseMemoryLimit(sys);
 
   const patched = new Map<number, Patched>();
@@ -113,6 +114,9 @@ export function loadObject(bytes: Uint8Array, options: LoadOptions = {}): BpfObj
   } catch (error) {
     close();
     throw error;
+  } finally {
+    // Nothing asks for them any more, and the collector is in no hurry with what lies outside of its heap.
+    if (options.types === undefined) (types.buffer as ArrayBuffer).transfer(0);
   }
   return {
     maps: maps.made,
