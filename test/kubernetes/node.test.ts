@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -216,12 +216,26 @@ test('a rolling update loses no rule and leaves no probe behind', async (ctx) =>
   await watching('windhover', selector);
   await checkShell('windhover', selector, 'after-update');
   helm('uninstall', 'windhover', '-n', 'windhover', '--wait');
-  await until(async () => JSON.parse(run('bpftool', '-j', 'prog', 'list')).filter(isLeft).length === 0);
+  await until(async () => leftPrograms().length === 0);
 }, 180_000);
 
-/** One of our programs in the kernel that no process holds. */
-const isLeft = ({ name, pids = [] }: { name?: string; pids?: unknown[] }): boolean =>
-  name?.startsWith('wh_') === true && pids.length === 0;
+/** Our programs in the kernel that no process holds any more. */
+function leftPrograms(): number[] {
+  const loaded = JSON.parse(run('bpftool', '-j', 'prog', 'list')) as { id: number; name?: string }[];
+  const ours = loaded.filter(({ name }) => name?.startsWith('wh_')).map(({ id }) => id);
+  const held = new Set<number>();
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      for (const fd of readdirSync(`/proc/${pid}/fdinfo`)) {
+        const id = /^prog_id:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8'))?.[1];
+        if (id !== undefined) held.add(Number(id));
+      }
+    } catch {
+      // It is gone.
+    }
+  }
+  return ours.filter((id) => !held.has(id));
+}
 
 test('the DaemonSet of the introduction works as printed, but for the image', async (ctx) => {
   if (missing !== null) ctx.skip(missing);
