@@ -1,14 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { styleText } from 'node:util';
 import { CommandError, newCommand, runCommand } from './command.ts';
 import { rulesToLoad, setUp } from './setup.ts';
 
 interface Options {
-  readonly data: string;
+  readonly data?: string;
   readonly listen: string;
   readonly forwardPort: string;
   readonly sensorPort: string;
@@ -22,8 +24,8 @@ interface Member {
   readonly name: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  /** A member that ends by itself is not started again: the demonstration is over. */
-  readonly once?: boolean;
+  /** A member that is not started again once it has ended by itself, and what is said then: the demonstration is over. */
+  readonly once?: string;
 }
 
 /** Members run as this process does: the same file, the same flags of Node. */
@@ -47,7 +49,7 @@ export async function main(args: string[]): Promise<number> {
     ],
   ])
     .argument('[flags...]', 'flags for the sensor, after --')
-    .option('--data <dir>', 'where everything is kept', defaultData())
+    .option('--data <dir>', `where everything is kept (default: ${defaultData()}; with --demo, until the end)`)
     .option('--listen <addr>', 'address and port of the UI', '127.0.0.1:2802')
     .option('--forward-port <port>', 'port of the forwarder on 127.0.0.1', '2801')
     .option('--sensor-port <port>', 'port of the sensor’s health and metrics on 127.0.0.1', '8765')
@@ -71,7 +73,17 @@ function keptSecret(file: string): string {
 }
 
 async function up(options: Options, sensorFlags: readonly string[]): Promise<number> {
-  const { data } = options;
+  if (options.data !== undefined) return run(options, options.data, sensorFlags);
+  if (!options.demo) return run(options, defaultData(), sensorFlags);
+  const data = mkdtempSync(join(tmpdir(), 'windhover-'));
+  try {
+    return await run(options, data, sensorFlags);
+  } finally {
+    rmSync(data, { recursive: true, force: true });
+  }
+}
+
+async function run(options: Options, data: string, sensorFlags: readonly string[]): Promise<number> {
   try {
     for (const part of ['', 'hub', 'queue', 'recordings'])
       mkdirSync(join(data, part), { recursive: true, mode: 0o700 });
@@ -142,10 +154,26 @@ async function up(options: Options, sensorFlags: readonly string[]): Promise<num
         ),
       ],
       env: {},
-      ...(options.demo ? { once: true } : {}),
+      ...(options.demo
+        ? { once: `The page on http://${options.listen} shows what happened (the login stands above). Ctrl-C ends.` }
+        : {}),
     });
   }
   return supervise(members);
+}
+
+function onLines(stream: Readable | null, take: (line: string) => void): void {
+  if (stream !== null) createInterface({ input: stream }).on('line', take);
+}
+
+/** The text of an alert in JSON; any other line as it is. */
+function alertText(line: string): string {
+  if (!line.startsWith('{')) return line;
+  try {
+    return (JSON.parse(line) as { output?: string }).output ?? line;
+  } catch {
+    return line;
+  }
 }
 
 /** Keys of the configuration as flags. */
@@ -162,19 +190,20 @@ async function supervise(members: readonly Member[]): Promise<number> {
   function start(member: Member, delay: number): void {
     const began = Date.now();
     const child = spawn(process.execPath, [...PROGRAM, ...member.args], {
-      stdio: ['ignore', member.name === 'sensor' ? 'ignore' : 'inherit', 'pipe'],
+      stdio: ['ignore', member.name === 'sensor' ? 'pipe' : 'inherit', 'pipe'],
       env: { ...process.env, ...member.env },
     });
     running.set(member.name, child);
-    let rest = '';
-    child.stderr?.on('data', (chunk: Buffer) => {
-      const lines = (rest + chunk.toString()).split('\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines) process.stderr.write(`${styleText('dim', member.name.padEnd(9))} ${line}\n`);
-    });
+    onLines(child.stderr, (line) => process.stderr.write(`${styleText('dim', member.name.padEnd(9))} ${line}\n`));
+    // The sensor writes JSON for the forwarder's sake; a person reads the text in it.
+    if (member.name === 'sensor') onLines(child.stdout, (line) => process.stdout.write(`${alertText(line)}\n`));
     child.once('close', (code, signal) => {
       running.delete(member.name);
-      if (stopping || (member.once && code === 0)) return;
+      if (stopping) return;
+      if (member.once !== undefined && code === 0) {
+        process.stderr.write(`\n${styleText('bold', member.once)}\n`);
+        return;
+      }
       const next = Date.now() - began > SETTLED_MS ? FIRST_DELAY_MS : Math.min(MAX_DELAY_MS, delay * 2);
       process.stderr.write(
         `${member.name} ended (${signal ?? code}); it is started again in ${Math.round(next / 100) / 10} s\n`,
