@@ -26,7 +26,7 @@ const MAIN = new URL('../bin/main.js', import.meta.url).pathname;
 function measure(args: readonly string[]): { ms: number; mb: number } {
   const { output, status, stderr } = spawnSync(
     process.execPath,
-    ['--max-semi-space-size=4', '--import', REPORT, ...args],
+    ['--max-semi-space-size=2', '--heap-growing-percent=30', '--import', REPORT, ...args],
     { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], encoding: 'utf8' },
   );
   if (status !== 0) throw new Error(`${args.join(' ')}: ${stderr}`);
