@@ -30,11 +30,7 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(async () => {
   await sensor?.stop();
-  if (daemon !== undefined) {
-    const running = docker(daemon.socket, 'ps', '-aq');
-    if (running !== '') docker(daemon.socket, 'rm', '-f', ...running.split('\n'));
-    await daemon.stop();
-  }
+  await daemon?.stop();
   cgroup?.remove();
 }, 60_000);
 

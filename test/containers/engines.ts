@@ -49,6 +49,8 @@ async function startDaemon(
   folder: string,
   socket: string,
   ready: () => boolean,
+  /** Ends the containers, which would outlive the daemon. */
+  endContainers: () => void,
 ): Promise<Daemon> {
   const log = join(folder, 'log');
   writeFileSync(log, '');
@@ -73,6 +75,7 @@ async function startDaemon(
     socket,
     folder,
     async stop() {
+      endContainers();
       await end();
       unmountBelow(folder);
       rmSync(folder, { recursive: true, force: true });
@@ -114,7 +117,17 @@ export function startDocker(): Promise<Daemon> {
     `--add-runtime=test=${RUNC}`,
     '--default-runtime=test',
   ];
-  return startDaemon('dockerd', args, folder, socket, () => docker(socket, 'version') !== '');
+  return startDaemon(
+    'dockerd',
+    args,
+    folder,
+    socket,
+    () => docker(socket, 'version') !== '',
+    () => {
+      const all = docker(socket, 'ps', '-aq');
+      if (all !== '') docker(socket, 'rm', '-f', ...all.split('\n'));
+    },
+  );
 }
 
 export function docker(socket: string, ...args: readonly string[]): string {
@@ -158,7 +171,26 @@ oom_score = 0
 `,
   );
   const args = ['-c', join(folder, 'config.toml')];
-  return startDaemon('containerd', args, folder, socket, () => run('ctr', '-a', socket, 'version') !== '');
+  return startDaemon(
+    'containerd',
+    args,
+    folder,
+    socket,
+    () => run('ctr', '-a', socket, 'version') !== '',
+    () => endTasks(socket),
+  );
+}
+
+function endTasks(socket: string): void {
+  const ctr = ['-a', socket, '-n', 'k8s.io'];
+  for (const id of run('ctr', ...ctr, 'task', 'ls', '-q').split('\n')) {
+    if (id === '') continue;
+    try {
+      run('ctr', ...ctr, 'task', 'rm', '-f', id);
+    } catch {
+      // It ended by itself.
+    }
+  }
 }
 
 const CNI_HEAD = `#!/bin/bash

@@ -205,9 +205,8 @@ export async function startCluster(auditUrl: string): Promise<Cluster> {
     async stop() {
       const [kubeletPart] = parts.filter(({ name }) => name === 'kubelet');
       if (kubeletPart !== undefined) await end(kubeletPart);
-      removeTasks(containerd);
-      for (const part of parts.toReversed()) await end(part);
       await containerd.stop();
+      for (const part of parts.toReversed()) await end(part);
       for (const line of readFileSync('/proc/mounts', 'utf8').split('\n').reverse()) {
         const mount = line.split(' ')[1] ?? '';
         if (mount.startsWith(`${folder}/`)) run('umount', '-l', mount);
@@ -216,18 +215,6 @@ export async function startCluster(auditUrl: string): Promise<Cluster> {
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-function removeTasks({ socket }: Daemon): void {
-  const ctr = ['-a', socket, '-n', 'k8s.io'];
-  for (const id of run('ctr', ...ctr, 'task', 'ls', '-q').split('\n')) {
-    if (id === '') continue;
-    try {
-      run('ctr', ...ctr, 'task', 'rm', '-f', id);
-    } catch {
-      // It ended by itself.
-    }
-  }
 }
 
 function end({ child }: Part): Promise<void> {
