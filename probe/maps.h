@@ -141,6 +141,45 @@ struct {
 	__type(value, u32);
 } scope_ns SEC(".maps");
 
+/*
+ * Opens for reading that no rule can want are not reported: those that are neither of a path that begins with one of
+ * `open_prefixes` nor by a thread with one of the names `open_comms`.
+ */
+struct open_filter {
+	u32 enabled;
+	u32 failed; /* failed ones are reported */
+	u32 dots;   /* and those whose name, as the caller wrote it, has two dots in a row */
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct open_filter);
+} open_filter SEC(".maps");
+
+#define OPEN_PREFIX 256 /* bytes that are compared; the most that the kernel does */
+struct open_prefix {
+	u32 bits;
+	u8 text[OPEN_PREFIX];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 4096);
+	__uint(map_flags, 1); /* BPF_F_NO_PREALLOC, which this type requires */
+	__type(key, struct open_prefix);
+	__type(value, u32);
+} open_prefixes SEC(".maps");
+
+struct open_comm {
+	char name[16];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct open_comm);
+	__type(value, u32);
+} open_comms SEC(".maps");
+
 /* One program for each family of events, called by the one attached to sys_exit. */
 enum program { P_NUMBERS, P_OPEN, P_PATHS, P_SOCKET, P_DATA, P_PROCESS, P_FAILED_EXEC, P_MISC, PROGRAMS };
 struct {
@@ -219,6 +258,7 @@ struct scratch {
 	u8 path[PATH_SIZE + 256];
 	struct uring_pending pending;
 	struct file_facts file;
+	struct open_prefix prefix;
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -90,6 +90,73 @@ static __always_inline void put_name(struct scratch *s, u32 i, u64 pointer)
 	RAW_LENGTH(s) = (AT(s) & REC_MASK) - at;
 }
 
+/* The call's flags; OPENS_ALWAYS for calls that the filter leaves alone. */
+#define OPEN_FLAGS(s) (*(volatile u32 *)&(s)->tmp[2])
+
+/*
+ * Flags with which an open is no mere reading of a file: O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, O_APPEND, __O_TMPFILE, and
+ * O_DIRECTORY, which is the first of two on x86 and the second on arm64.
+ */
+#define OPENS_ALWAYS (01 | 02 | 0100 | 01000 | 02000 | 020000000 | 0200000 | 040000)
+
+/* True when the caller's name has two dots in a row; looks at 7 pairs of bytes at a time. */
+static __always_inline int has_dots(struct scratch *s)
+{
+	const u64 low = 0x7f7f7f7f7f7f7f7fULL;
+
+	for (u32 i = 0; i < PATH_SIZE; i += 7) {
+		u64 x, dots;
+
+		if (i >= RAW_LENGTH(s))
+			break;
+		x = word_of(s->rec + ((RAW_AT(s) + i) & REC_MASK)) ^ 0x2e2e2e2e2e2e2e2eULL;
+		dots = ~(((x & low) + low) | x | low);
+		if (dots & (dots >> 8))
+			return 1;
+	}
+	return 0;
+}
+
+/* True when the path in s->path begins with one of the prefixes. */
+static __always_inline int prefix_matches(struct scratch *s)
+{
+	u32 from = PATH_AT(s) & PATH_MASK;
+	u32 n = PATH_MASK - from;
+
+	if (n > OPEN_PREFIX)
+		n = OPEN_PREFIX;
+	if (bpf_probe_read_kernel(s->prefix.text, n, s->path + from))
+		return 1;
+	s->prefix.bits = 8 * n;
+	return bpf_map_lookup_elem(&open_prefixes, &s->prefix) != 0;
+}
+
+/* False when no rule can want this open. In doubt it is wanted. */
+static __always_inline int open_wanted(struct scratch *s, struct file_facts *facts, struct file *file)
+{
+	u32 key = 0;
+	struct open_filter *filter = bpf_map_lookup_elem(&open_filter, &key);
+	struct inode *inode = facts->inode;
+	struct open_comm comm = {};
+
+	if (!filter || !filter->enabled || OPEN_FLAGS(s) & OPENS_ALWAYS || RAW_LENGTH(s) <= 1)
+		return 1;
+	if (FLAGS(s) & (WH_DELETED | WH_MEMFD | WH_TRUNCATED | WH_NOT_PRESENT))
+		return 1;
+	if (filter->dots && has_dots(s))
+		return 1;
+	if (s->ret < 0)
+		return filter->failed != 0;
+	if (!file || !(FLAGS(s) & WH_RESOLVED) || !PATH_AT(s))
+		return 1;
+	if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFDIR)
+		return 1;
+	if (prefix_matches(s))
+		return 1;
+	bpf_get_current_comm(&comm, sizeof(comm));
+	return bpf_map_lookup_elem(&open_comms, &comm) != 0;
+}
+
 static __always_inline void open_event(struct scratch *s)
 {
 	struct file *file = s->ret >= 0 ? file_of(s->ret) : 0;
@@ -103,8 +170,10 @@ static __always_inline void open_event(struct scratch *s)
 	text_none(s);
 	begin_call(s, EXTRA_FILE);
 	put_res(s);
+	OPEN_FLAGS(s) = OPENS_ALWAYS;
 	switch (s->type) {
 	case EV_SYSCALL_OPEN_X:
+		OPEN_FLAGS(s) = arg[1];
 		put_name(s, 1, arg[0]);
 		put_u32(s, 2, wire_open_flags(arg[1]) | opened);
 		put_u32(s, 3, open_mode(arg[1], arg[2]));
@@ -117,6 +186,7 @@ static __always_inline void open_event(struct scratch *s)
 		put_u16(s, 5, opened & PPM_FD_UPPER_LAYER ? PPM_FD_UPPER_LAYER_CREAT : opened & PPM_FD_LOWER_LAYER ? PPM_FD_LOWER_LAYER_CREAT : 0);
 		break;
 	case EV_SYSCALL_OPENAT_2_X:
+		OPEN_FLAGS(s) = arg[2];
 		put_int(s, 1, arg[0]);
 		put_name(s, 2, arg[1]);
 		put_u32(s, 3, wire_open_flags(arg[2]) | opened);
@@ -126,6 +196,7 @@ static __always_inline void open_event(struct scratch *s)
 	case EV_SYSCALL_OPENAT2_X:
 		/* struct open_how: flags, mode, resolve. */
 		bpf_probe_read_user(how, sizeof(how), (void *)arg[2]);
+		OPEN_FLAGS(s) = how[0];
 		put_int(s, 1, arg[0]);
 		put_name(s, 2, arg[1]);
 		put_u32(s, 3, wire_open_flags(how[0]) | opened);
@@ -149,6 +220,8 @@ static __always_inline void open_event(struct scratch *s)
 		if (RAW_LENGTH(s) && s->rec[RAW_AT(s) & REC_MASK] == '/' && (FLAGS(s) & WH_RESOLVED) && name_differs(s))
 			FLAGS(s) |= WH_MISMATCH;
 	}
+	if (!open_wanted(s, facts, file))
+		return;
 	if (s->type == EV_SYSCALL_OPEN_BY_HANDLE_AT_X) {
 		put_path(s, 3);
 		put_dev_ino(s, 4, facts);

@@ -10,12 +10,13 @@ import {
   systemCalls,
 } from '../bpf/index.ts';
 import type { Config } from '../config/index.ts';
+import { deriveFilter } from '../engine/index.ts';
 import { EVENTS } from '../event/index.ts';
 import { watchNames } from '../fields/index.ts';
 import { log } from '../log.ts';
 import type { Source } from '../source/index.ts';
 import { GATE_FD, type HeldRun, holdScoped } from '../source/index.ts';
-import { openSyscallSource, type SyscallScope, type SyscallSource } from '../source/syscall.ts';
+import { openSyscallSource, type ReadOpens, type SyscallScope, type SyscallSource } from '../source/syscall.ts';
 import { ProcReader, readContainerUsers, State } from '../state/index.ts';
 import { BEHAVIOUR_EVENTS } from './behaviour.ts';
 import type { PipelineSetup } from './contract.ts';
@@ -64,7 +65,7 @@ export function openLive(setup: PipelineSetup, rules: LoadedRules): OpenSource {
     totals: () => (source.ended ? totals : read(source)),
     select(next) {
       watchNames(next.active.map((rule) => rule.condition));
-      source.select(selection(next, setup));
+      source.select(selection(next, setup), readOpens(next, setup));
     },
     ...(run === null
       ? {}
@@ -114,6 +115,7 @@ function open(setup: PipelineSetup, rules: LoadedRules): SyscallSource {
     return openSyscallSource({
       scope: command === null ? scopeOf(config.windhover.scope) : { kind: 'tree', pids: [] },
       selected: selection(rules, setup),
+      opens: readOpens(rules, setup),
       ...ringLayout(config),
       snaplen: config.falco_libs.snaplen,
       requireScope: config.windhover.require_scope,
@@ -172,6 +174,12 @@ function selection(
     }
   }
   return codes;
+}
+
+/** The opens for reading that rules can want; null for all, also when more than rules look at them. */
+function readOpens({ active }: LoadedRules, { config, record, behaviour }: PipelineSetup): ReadOpens | null {
+  if (config.base_syscalls.all || record !== null || config.capture.enabled || behaviour) return null;
+  return deriveFilter(active.filter(({ source }) => source === 'syscall')).opens;
 }
 
 function noTotals(): EventTotals {

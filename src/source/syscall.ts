@@ -39,10 +39,24 @@ export type SyscallScope =
   /** These processes, their descendants, and whoever is added later ({@link SyscallSource.arm}). */
   | { readonly kind: 'tree'; readonly pids: readonly number[] };
 
+/**
+ * Which opens of files for reading are reported: failed ones if {@link failed}; of paths that begin with one of the
+ * prefixes; by threads with one of the names; and with {@link dots} those whose name, as the caller wrote it, has two
+ * dots in a row. All other opens always are. Byte strings.
+ */
+export interface ReadOpens {
+  readonly failed: boolean;
+  readonly prefixes: readonly string[];
+  readonly comms: readonly string[];
+  readonly dots: boolean;
+}
+
 export interface SyscallOptions {
   readonly scope: SyscallScope;
   /** Event codes to report besides those that the state needs; every system call when absent. */
   readonly selected?: Iterable<number>;
+  /** Opens for reading to report; all when absent or null. */
+  readonly opens?: ReadOpens | null;
   /** Size of each ring buffer in bytes, a power of two. */
   readonly ringBytes?: number;
   /** How many CPUs share a ring; all when absent or 0. Several rings are merged by the time of the events. */
@@ -67,8 +81,8 @@ export interface SyscallSource extends Source {
    * those that have done nothing yet have its numbers, the others the kernel's.
    */
   inScope(): number[] | null;
-  /** Changes what is reported; undefined: every system call. */
-  select(selected: Iterable<number> | undefined): void;
+  /** Changes what is reported; undefined: every system call, and null: every open. */
+  select(selected: Iterable<number> | undefined, opens?: ReadOpens | null): void;
   /** Exact counts: `produced` events = delivered + those still in the ring + the drops. */
   counters(): SyscallCounters;
   /** Why parts of the probe could not be loaded on this kernel, by program. */
@@ -215,7 +229,7 @@ class LiveSource implements SyscallSource {
     FAMILIES.forEach((family, index) => {
       programs.update(index, object.programs.get(programOf(family))!.fd);
     });
-    this.select(options.selected);
+    this.select(options.selected, options.opens);
     this.#rings = rings;
     this.#merged = rings.length > 1 ? mergeRings(rings, PREFIX, sys) : null;
     this.#event.attach(rings[0].bytes, rings[0].view);
@@ -228,7 +242,25 @@ class LiveSource implements SyscallSource {
     return this.#object.maps.get(name)!;
   }
 
-  select(selected: Iterable<number> | undefined): void {
+  select(selected: Iterable<number> | undefined, opens: ReadOpens | null = null): void {
+    // Off while the maps change, so that nothing is left out that either setting wants.
+    const filter = this.#map('open_filter');
+    filter.update(0, openFilter(null));
+    this.#selectCalls(selected);
+    const prefixes = this.#map('open_prefixes');
+    const comms = this.#map('open_comms');
+    for (const map of [prefixes, comms]) for (const key of [...map.keys()]) map.delete(key);
+    if (opens === null || opens.prefixes.length > prefixes.maxEntries || opens.comms.length > comms.maxEntries) return;
+    for (const prefix of opens.prefixes) prefixes.update(prefixKey(prefix, prefixes.keySize), 1);
+    for (const comm of opens.comms) {
+      const key = Buffer.alloc(comms.keySize);
+      key.write(comm, 'latin1');
+      comms.update(key, 1);
+    }
+    filter.update(0, openFilter(opens));
+  }
+
+  #selectCalls(selected: Iterable<number> | undefined): void {
     const wanted = selected === undefined ? undefined : new Set([...selected, ...STATE_EVENTS]);
     const native: Numbering = process.arch === 'arm64' ? 'arm64' : 'x64';
     const nativeTable = treatments(native);
@@ -386,6 +418,24 @@ function writeEntry(value: Buffer, at: number, entry: Treatment | undefined): vo
   value.writeUInt8(FAMILIES.indexOf(entry.family), at + 2);
   value.writeUInt8(dropClass(entry.event), at + 3);
   value.writeUInt16LE(EVENTS[entry.event].params.length, at + 6);
+}
+
+/** `struct open_filter` of probe/maps.h: u32 enabled, u32 failed, u32 dots. */
+function openFilter(opens: ReadOpens | null): Buffer {
+  const value = Buffer.alloc(12);
+  if (opens === null) return value;
+  value.writeUInt32LE(1, 0);
+  value.writeUInt32LE(Number(opens.failed), 4);
+  value.writeUInt32LE(Number(opens.dots), 8);
+  return value;
+}
+
+/** `struct open_prefix`: u32 bits, the text. What does not fit is left out, so that more passes, not less. */
+function prefixKey(prefix: string, size: number): Buffer {
+  const key = Buffer.alloc(size);
+  const length = key.write(prefix, 4, 'latin1');
+  key.writeUInt32LE(8 * length, 0);
+  return key;
 }
 
 function isWanted(wanted: ReadonlySet<number> | undefined, event: number): boolean {

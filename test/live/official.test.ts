@@ -56,6 +56,26 @@ describe('the official rules', () => {
     expect(replayed.status, replayed.stderr).toBe(0);
     expect(replayed.alerts.map(comparable)).toEqual(live.alerts.map(comparable));
   });
+
+  test('live without a recording: opens that no rule wants stay in the kernel', async (context) => {
+    if (!present) context.skip('the official rules are not here (set WINDHOVER_SHARED)');
+    const scratch = mkdtempSync(`${folder}/scratch-`);
+    const live = await windhover([
+      'run',
+      '--format',
+      'json',
+      ...options,
+      ...rules,
+      '--',
+      'unshare',
+      '--mount',
+      SCRIPT,
+      scratch,
+    ]);
+    expect(live.status, live.stderr).toBe(0);
+    const fired = new Set(live.alerts.map((alert) => alert.rule));
+    expect(EXPECTED.filter((rule) => !fired.has(rule))).toEqual([]);
+  });
 });
 
 /** Whatever a replay on another machine cannot know is left out. */

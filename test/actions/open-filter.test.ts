@@ -1,0 +1,135 @@
+/** Opens for reading that the rules let the kernel leave out. */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { type OpenFilter, passes } from '../../src/engine/index.ts';
+import type { SyscallSource } from '../../src/source/syscall.ts';
+import { cannotWatch, openWatch, type WatchedEvent, watch } from './watch.ts';
+
+process.env.WINDHOVER_REQUIRE_SCOPE = '1';
+
+const reason = cannotWatch();
+const directory = mkdtempSync(join(tmpdir(), 'windhover-opens-'));
+const long = join(directory, ...Array<string>(6).fill('d'.repeat(60)));
+let source: SyscallSource;
+
+beforeAll(() => {
+  mkdirSync(long, { recursive: true });
+  for (const name of ['a', 'b..c', 'tail..']) writeFileSync(join(directory, name), name);
+  writeFileSync(join(long, 'file'), 'x');
+  if (reason === undefined) source = openWatch();
+});
+beforeEach((ctx) => {
+  if (reason !== undefined) ctx.skip(reason);
+});
+afterAll(() => {
+  source?.close();
+  rmSync(directory, { recursive: true });
+});
+
+const text = ({ params }: WatchedEvent, name: string): string =>
+  params
+    .find((param) => param.name === name)
+    ?.bytes.toString('latin1')
+    .replace(/\0$/, '') ?? '';
+
+interface Open {
+  readonly succeeded: boolean;
+  readonly writes: boolean;
+  readonly directory: boolean;
+  readonly path: string;
+  readonly raw: string;
+  readonly comm: string;
+}
+
+/** Flags on the wire with which an open is more than reading: O_WRONLY, O_CREAT, O_APPEND, O_TRUNC, O_TMPFILE. */
+const WRITES = 0x2 | 0x4 | 0x8 | 0x100 | 0x2000;
+const DIRECTORY = 0x400;
+
+/** The opens among events, with the name that their thread had. */
+function opensOf(events: readonly WatchedEvent[]): Open[] {
+  const comms = new Map<number, string>();
+  return events.flatMap((event): Open[] => {
+    if (event.params.some(({ name }) => name === 'comm')) comms.set(event.tid, text(event, 'comm'));
+    if (event.code !== 'SYSCALL_OPENAT_2_X') return [];
+    const flags = event.params.find(({ name }) => name === 'flags')?.bytes.readUInt32LE(0) ?? 0;
+    const succeeded = (event.params[0]?.bytes.readBigInt64LE(0) ?? -1n) >= 0n;
+    const path = text(event, 'wh.path');
+    return [
+      {
+        succeeded,
+        writes: (flags & WRITES) !== 0,
+        directory: succeeded ? statSync(path).isDirectory() : (flags & DIRECTORY) !== 0,
+        path,
+        raw: text(event, 'name'),
+        comm: comms.get(event.tid) ?? '',
+      },
+    ];
+  });
+}
+
+const SCRIPT =
+  'cd "$0"; cat a b..c tail.. ./a ../*/a /etc/passwd /nonexistent ../nonexistent / 2>/dev/null >/dev/null; ' +
+  'head -c 1 /etc/../etc/hostname "$1/file" a >/dev/null; ls "$0" >/dev/null; echo x > new; cat "$1/file"';
+
+const NOTHING: OpenFilter = { failed: false, prefixes: [], comms: [], dots: false };
+const FILTERS: readonly OpenFilter[] = [
+  NOTHING,
+  { ...NOTHING, failed: true },
+  { ...NOTHING, dots: true },
+  { ...NOTHING, comms: ['head', 'sh'] },
+  { ...NOTHING, prefixes: ['/etc/pass', directory] },
+  { ...NOTHING, prefixes: [`${directory}/a`] },
+  { failed: true, prefixes: ['/lib', '/usr/lib'], comms: ['ls'], dots: true },
+];
+
+test('the kernel leaves out exactly what the rules let it', async () => {
+  const argv = ['/bin/sh', '-c', SCRIPT, directory, long];
+  source.select(undefined);
+  const all = opensOf((await watch(source, argv)).events);
+  expect(all.length).toBeGreaterThan(15);
+  for (const filter of FILTERS) {
+    source.select(undefined, filter);
+    const { events, produced, delivered } = await watch(source, argv);
+    const expected = all.filter((open) => passes(filter, open));
+    expect(expected.length).toBeLessThan(all.length);
+    expect(opensOf(events), JSON.stringify(filter)).toEqual(expected);
+    expect(produced).toBe(delivered);
+    expect(events).toHaveLength(produced);
+  }
+  source.select(undefined);
+  expect(opensOf((await watch(source, argv)).events)).toEqual(all);
+});
+
+test('of a prefix longer than the kernel compares, the beginning decides', async () => {
+  const argv = ['/bin/cat', join(long, 'file'), join(directory, 'a')];
+  source.select(undefined, { ...NOTHING, prefixes: [join(long, 'another')] });
+  const { events } = await watch(source, argv);
+  expect(opensOf(events).map(({ raw }) => raw)).toEqual([join(long, 'file')]);
+});
+
+test('the alerts of a run are the same with and without it', () => {
+  const rules = join(directory, 'rules.yaml');
+  const rule = (name: string, condition: string) =>
+    `- {rule: ${name}, desc: d, condition: '${condition}', output: '%evt.type %proc.name %fd.name', priority: ERROR}\n`;
+  writeFileSync(
+    rules,
+    rule('prefix', 'evt.type in (open, openat) and fd.num >= 0 and fd.name startswith /etc/pass') +
+      rule('name', 'evt.type in (open, openat) and fd.num >= 0 and proc.name = head and fd.name contains host') +
+      rule('dots', 'evt.type in (open, openat) and fd.num >= 0 and fd.nameraw contains ../') +
+      rule('write', 'evt.type in (open, openat) and evt.is_open_write = true and fd.name endswith /new'),
+  );
+  const alerts = (...options: string[]): string[] => {
+    const program = fileURLToPath(new URL('../../bin/windhover', import.meta.url));
+    const argv = ['run', '-o', 'append_output=[]', '-r', rules, ...options, '--', 'sh', '-c', SCRIPT, directory, long];
+    const { stdout, status } = spawnSync(program, argv, { encoding: 'utf8' });
+    expect(status).toBe(0);
+    return [...stdout.matchAll(/Error (.*)/g)].map(([, alert]) => alert ?? '');
+  };
+  const filtered = alerts();
+  expect(filtered.length).toBeGreaterThan(4);
+  expect(filtered).toEqual(alerts('-o', 'base_syscalls.all=true'));
+});
