@@ -198,7 +198,11 @@ function existing(root: string, path: string): { socket: string; identity: strin
   // A pattern is not looked for behind the links of /proc, a name is.
   const names = path.includes('*') ? globSync(`${root}${path}`) : [`${root}${path}`];
   return names.flatMap((socket) => {
-    const stat = statSync(socket, { throwIfNoEntry: false });
-    return stat?.isSocket() ? [{ socket, identity: `${stat.dev}:${stat.ino}` }] : [];
+    try {
+      const stat = statSync(socket);
+      return stat.isSocket() ? [{ socket, identity: `${stat.dev}:${stat.ino}` }] : [];
+    } catch {
+      return [];
+    }
   });
 }

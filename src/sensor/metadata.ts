@@ -1,5 +1,5 @@
 /** What container engines and Kubernetes say, brought into the state of the live events. */
-import { statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 import { type Config, loadedPlugins } from '../config/index.ts';
 import { log } from '../log.ts';
@@ -94,7 +94,7 @@ export function openMetadata(state: State, options: MetadataOptions): Metadata {
       peer = (options.open ?? startWorker)({
         runtimes: options.runtimes,
         kubernetes: options.kubernetes,
-        root: hostRoot() || rootOfInit(),
+        root: hostRoot() || rootOfHost(),
       });
     }
     return peer;
@@ -182,15 +182,23 @@ export function openMetadata(state: State, options: MetadataOptions): Metadata {
   };
 }
 
-/** In a pod that shares the host's processes, the first of them shows the host's files; elsewhere its root is ours. */
-function rootOfInit(): string {
-  try {
-    const init = statSync('/proc/1/root/');
-    const own = statSync('/');
-    return init.dev === own.dev && init.ino === own.ino ? '' : '/proc/1/root';
-  } catch {
-    return '';
+/** Processes whose root is the host's: the first one, and engines, where the first may not be looked into. */
+const HOST_PROGRAMS: ReadonlySet<string> = new Set(['dockerd', 'containerd', 'crio', 'kubelet', 'systemd']);
+
+/** In a pod that shares the host's processes these show the host's files; elsewhere their root is ours. */
+function rootOfHost(): string {
+  const own = statSync('/');
+  const isHosts = (pid: string): boolean => HOST_PROGRAMS.has(readFileSync(`/proc/${pid}/comm`, 'utf8').trim());
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      if (pid !== '1' && !isHosts(pid)) continue;
+      const { dev, ino } = statSync(`/proc/${pid}/root/`);
+      return dev === own.dev && ino === own.ino ? '' : `/proc/${pid}/root`;
+    } catch {
+      // Gone, or not ours to look into.
+    }
   }
+  return '';
 }
 
 /** A thread of its own; its messages are taken when it suits us, not when the event loop gets to them. */
