@@ -35,6 +35,11 @@ test.for(scripts)('%s', async (name, context) => {
   if (reason !== undefined) context.skip(reason);
   const scratch = mkdtempSync(`${folder}/${name}-`);
   const script = `scratch=$1\n${text('prelude.sh')}${text(`${name}.sh`)}`;
+  // The machine's own tools, not those of the checkout, which may stand in a temporary directory.
+  const PATH = (process.env.PATH ?? '')
+    .split(':')
+    .filter((entry) => !entry.includes('node_modules'))
+    .join(':');
   const run = await windhover([
     'run',
     '--format',
@@ -46,6 +51,8 @@ test.for(scripts)('%s', async (name, context) => {
     '-r',
     `${ROOT}rules`,
     '--',
+    'env',
+    `PATH=${PATH}`,
     'unshare',
     '--mount',
     'sh',
