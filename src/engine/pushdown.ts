@@ -67,27 +67,18 @@ export function deriveFilter(rules: readonly Rule[]): KernelFilter {
         if (readsOpenFile(rule, condition, type)) defeats.set(rule.name, new Set([`${EVENTS[type]?.name}: fd.*`]));
         continue;
       }
-      failed ||= possible(condition, true, { succeeded: false, wanted: null, names: false });
-      // The cheapest supposition that rules the rule out is the one that the kernel has to test.
-      let needed: Wanted | null = null;
-      for (const step of [0, 1, 2]) {
-        const wanted: Wanted = { prefixes: new Set(), comms: new Set(), dots: false, open: new Set() };
-        const still = possible(condition, true, {
-          succeeded: true,
-          wanted: step === 0 ? null : wanted,
-          names: step === 2,
-        });
-        needed = wanted;
-        if (!still) break;
-        if (step === 2) {
-          const terms = defeats.get(rule.name) ?? new Set();
-          for (const term of wanted.open) terms.add(term);
-          defeats.set(rule.name, terms);
-        }
+      // A call that failed opened no file whose path the kernel could tell: only the caller's string can be looked at.
+      const unsuccessful = cheapest(condition, false);
+      failed ||= unsuccessful.possible;
+      const successful = cheapest(condition, true);
+      dots ||= unsuccessful.wanted.dots || successful.wanted.dots;
+      for (const prefix of successful.wanted.prefixes) prefixes.add(prefix);
+      for (const comm of successful.wanted.comms) comms.add(comm);
+      if (successful.possible) {
+        const terms = defeats.get(rule.name) ?? new Set();
+        for (const term of successful.wanted.open) terms.add(term);
+        defeats.set(rule.name, terms);
       }
-      for (const prefix of needed?.prefixes ?? []) prefixes.add(prefix);
-      for (const comm of needed?.comms ?? []) comms.add(comm);
-      dots ||= needed?.dots === true;
     }
   }
   return {
@@ -142,7 +133,7 @@ const SOCKET_FIELD =
   /^fd\.([cslr]?ip|[cslr]?port|[cslr]?net|[cslr]?proto|[cslr]ip\.name|l4proto|sockfamily|is_server)$/;
 
 /** The cheapest supposition under which the rule cannot be true: that is what the kernel has to test. */
-function _cheapest(condition: Condition, succeeded: boolean): { possible: boolean; wanted: Wanted } {
+function cheapest(condition: Condition, succeeded: boolean): { possible: boolean; wanted: Wanted } {
   const steps: { path: boolean; names: boolean }[] = [
     { path: false, names: false },
     { path: true, names: false },
