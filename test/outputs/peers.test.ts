@@ -331,7 +331,8 @@ withPeer('rsyslog', (start) => {
     const read = async () =>
       (existsSync(`${peer.folder}/out.jsonl`) ? readFileSync(`${peer.folder}/out.jsonl`, 'utf8') : '')
         .split('\n')
-        .filter((line) => line !== '')
+        // What follows the last line end is still being written.
+        .slice(0, -1)
         .map(
           (line) =>
             JSON.parse(line) as {
