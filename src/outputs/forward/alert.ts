@@ -1,17 +1,7 @@
 import { createHash } from 'node:crypto';
+import { PRIORITIES, type Priority } from '../../rules/index.ts';
 
-/** Falco's priorities by severity: the index is syslog's, 0 the worst. */
-export const PRIORITIES = [
-  'Emergency',
-  'Alert',
-  'Critical',
-  'Error',
-  'Warning',
-  'Notice',
-  'Informational',
-  'Debug',
-] as const;
-export type Priority = (typeof PRIORITIES)[number];
+export { PRIORITIES, type Priority };
 
 /** A number that a double does not hold exactly: kept as it was written. */
 export interface RawNumber {
