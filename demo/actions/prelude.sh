@@ -4,8 +4,8 @@ set -u
 export HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 mount -t tmpfs none "$scratch"
 for dir in etc root usr/bin usr/sbin usr/lib var/log var/lib/dpkg home var/spool; do
-  mkdir -p "$scratch/upper/$dir" "$scratch/work/$dir"
-  mount -t overlay overlay -o "lowerdir=/$dir,upperdir=$scratch/upper/$dir,workdir=$scratch/work/$dir" "/$dir" || exit 1
+  mkdir -p "$scratch/upper/$dir" "$scratch/workdir/$dir"
+  mount -t overlay overlay -o "lowerdir=/$dir,upperdir=$scratch/upper/$dir,workdir=$scratch/workdir/$dir" "/$dir" || exit 1
 done
 mount -t tmpfs -o exec none /dev/shm
 mount -t tmpfs -o exec none /var/tmp

@@ -2,8 +2,8 @@
 set -eu
 mount -t tmpfs none "$scratch"
 for dir in etc usr var; do
-  mkdir -p "$scratch/upper/$dir" "$scratch/work/$dir"
-  mount -t overlay overlay -o "lowerdir=/$dir,upperdir=$scratch/upper/$dir,workdir=$scratch/work/$dir" "/$dir"
+  mkdir -p "$scratch/upper/$dir" "$scratch/workdir/$dir"
+  mount -t overlay overlay -o "lowerdir=/$dir,upperdir=$scratch/upper/$dir,workdir=$scratch/workdir/$dir" "/$dir"
 done
 mount -t tmpfs -o exec none /home
 mkdir -p /home/builder
