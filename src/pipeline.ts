@@ -1,18 +1,17 @@
 /** The hot path, whole: source → state → engine → sinks. Everything that could wait stands elsewhere. */
-import { type AlertOptions, createFormatter } from './alert.ts';
 import type { Config } from './config/index.ts';
 import { createEngine, type Engine } from './engine/index.ts';
-import { EVENTS, type Event, EventType } from './event/index.ts';
+import type { Event } from './event/index.ts';
 import { log } from './log.ts';
 import type { Message } from './outputs/index.ts';
 import { PRIORITIES, type Rule } from './rules/index.ts';
 import { DumpFlag } from './scap/index.ts';
-import { extraFields } from './sensor/append-output.ts';
 import { watchBehaviour } from './sensor/behaviour.ts';
-import type { Pipeline, PipelineEnd, PipelineHost, PipelineSetup, PipelineSnapshot } from './sensor/contract.ts';
+import type { Pipeline, PipelineEnd, PipelineHost, PipelineSetup } from './sensor/contract.ts';
 import { createDropMonitor, type DropAction } from './sensor/drops.ts';
 import { createHeldAlerts } from './sensor/held-alerts.ts';
-import { formatInternalAlert, type InternalAlert, type InternalAlertForm } from './sensor/internal-alert.ts';
+import { formatInternalAlert, type InternalAlert } from './sensor/internal-alert.ts';
+import { createTally, formatterFor, internalForm, JUDGED, stateCounters } from './sensor/judging.ts';
 import { metadataFor } from './sensor/metadata.ts';
 import type { OpenSource } from './sensor/open-source.ts';
 import { outsideAlert } from './sensor/outside-alert.ts';
@@ -20,26 +19,12 @@ import { openRecorder, type Recorder } from './sensor/recorder.ts';
 import { openRecording } from './sensor/recording.ts';
 import { type LoadedRules, loadRuleSet } from './sensor/rule-set.ts';
 import { openSources } from './sensor/sources.ts';
-import type { RuleCount } from './sensor/statistics.ts';
 
 /** Of an event that is judged. */
 const NO_FLAGS = (): number => 0;
 
 /** How long a source is waited for at a time: bounds how late a stop, a reload or a time-out is seen. */
 const POLL_MS = 30;
-
-/**
- * Enter events that captures hold so that the state can keep the path or address seen at entry; as in Falco, they
- * are numbered, but no rule is judged on them.
- */
-const ENTERED: ReadonlySet<number> = new Set([
-  EventType.SYSCALL_OPEN_E,
-  EventType.SYSCALL_CREAT_E,
-  EventType.SYSCALL_OPENAT_2_E,
-  EventType.SYSCALL_OPENAT2_E,
-  EventType.SOCKET_CONNECT_E,
-]);
-const JUDGED = Uint8Array.from(EVENTS, ({ type }) => (ENTERED.has(type) ? 0 : 1));
 
 /** Loads the rules and opens the sources; rejects with a RulesError or SourceError. `open` is there for tests. */
 export async function openPipeline(
@@ -50,11 +35,20 @@ export async function openPipeline(
   let setup = first;
   const loaded = loadRuleSet(setup);
   const sources = await open(setup, loaded);
-  const counts = new Map<string, RuleCount & { source: string; tags: readonly string[] }>();
+  const tally = createTally();
   const syscalls = sources.find((source) => source.name === 'syscall');
-  const recording =
-    setup.record === null || syscalls === undefined ? null : openRecording(setup.record, syscalls.state);
   const metadata = syscalls === undefined ? null : metadataFor(syscalls, setup.config);
+  const news =
+    metadata === null
+      ? null
+      : {
+          waitMs: setup.config.windhover.containers.alert_wait_ms,
+          awaits: (container: string) => metadata.awaits(container),
+          waiting: () => metadata.waiting,
+          starting: () => metadata.starting,
+        };
+  const recording =
+    setup.record === null || syscalls === undefined ? null : openRecording(setup.record, syscalls.state, news);
   const held = createHeldAlerts({
     waitMs: setup.config.windhover.containers.alert_wait_ms,
     awaits: (container) => metadata?.awaits(container) ?? false,
@@ -104,13 +98,9 @@ export async function openPipeline(
   function makeJudge(source: OpenSource, rules: LoadedRules, current: PipelineSetup): Judge {
     const { config } = current;
     const active = rules.active.filter((rule) => rule.source === source.name);
-    const formatter = createFormatter(alertOptions(current, rules));
-    const recorder = openRecorder(config, source.state);
-    for (const { name, priority, source: origin, tags } of active) {
-      if (!counts.has(name)) {
-        counts.set(name, { rule: name, severity: PRIORITIES.indexOf(priority), count: 0, source: origin, tags });
-      }
-    }
+    const formatter = formatterFor(current, rules);
+    const recorder = openRecorder(config, source.state, source === syscalls ? news : null);
+    tally.add(active);
     const mayHold = source === syscalls && metadata !== null;
     const onMatch = (rule: Rule, event: Event): void => {
       recorder?.matched(rule, event);
@@ -126,17 +116,8 @@ export async function openPipeline(
   }
 
   function addAlert(rule: Rule, line: string | null): void {
-    (counts.get(rule.name) as { count: number }).count++;
+    tally.alerted(rule);
     if (line !== null) pending.push({ line, severity: PRIORITIES.indexOf(rule.priority) });
-  }
-
-  /** The rules with their alerts since the start, and what they have cost since they were loaded. */
-  function withExpenses(): PipelineSnapshot['rules'] {
-    const costs = new Map(judges.flatMap(({ engine }) => engine.costs()).map((cost) => [cost.rule.name, cost]));
-    return [...counts.values()].map((count) => {
-      const { evaluations = 0, matches = 0, nanoseconds = 0 } = costs.get(count.rule) ?? {};
-      return { ...count, evaluations, matches, nanoseconds };
-    });
   }
 
   /** Judges one source to its end. */
@@ -165,8 +146,8 @@ export async function openPipeline(
       const judge = judges[index] as Judge;
       const flags = flagsOf();
       judge.recorder?.event(event, flags);
-      if (isSyscalls) recording?.event(event);
       state.apply(event);
+      if (isSyscalls) recording?.event(event);
       judge.recorder?.applied(event, flags);
       if (isSyscalls) behaviour?.event(event, state);
       if (JUDGED[event.type] === 1 && (flags & DumpFlag.STATE_ONLY) === 0) judge.engine.process(event);
@@ -201,6 +182,7 @@ export async function openPipeline(
     if (metadata === null) return;
     metadata.poll();
     held.release();
+    recording?.poll();
   }
 
   async function flush(): Promise<void> {
@@ -246,8 +228,8 @@ export async function openPipeline(
         judged: source.source.stats().events,
         ...source.totals(),
       })),
-      rules: withExpenses(),
-      state: syscalls === undefined ? null : stateCounters(syscalls),
+      rules: tally.list(judges.map(({ engine }) => engine)),
+      state: syscalls === undefined ? null : stateCounters(syscalls.state),
       dropSummary: drops.summary(),
       commandStatus: sources.find((source) => source.commandStatus !== undefined)?.commandStatus?.() ?? null,
       behaviour: behaviour === null ? null : { seen: behaviour.seen(), outside: behaviour.outside },
@@ -265,27 +247,6 @@ function dropOptions(config: Config): Parameters<typeof createDropMonitor>[0] {
   return { threshold, actions: actions as DropAction[], rate, maxBurst: max_burst, simulate: simulate_drops };
 }
 
-function alertOptions({ config, hostname }: PipelineSetup, { catalogue }: LoadedRules): AlertOptions {
-  return {
-    ...internalForm({ config, hostname }),
-    withTags: config.json_include_tags_property,
-    base64: config.buffer_format_base64,
-    extraFields: (rule) => extraFields(config, rule),
-    catalogue,
-  };
-}
-
-function internalForm({ config, hostname }: Pick<PipelineSetup, 'config' | 'hostname'>): InternalAlertForm {
-  return {
-    json: config.json_output,
-    iso8601: config.time_format_iso_8601,
-    hostname,
-    withOutput: config.json_include_output_property,
-    withFields: config.json_include_output_fields_property,
-    withMessage: config.json_include_message_property,
-  };
-}
-
 function timeoutAlert(limit: number, last: bigint): InternalAlert {
   const rule = 'Falco internal: timeouts notification';
   return {
@@ -295,11 +256,4 @@ function timeoutAlert(limit: number, last: bigint): InternalAlert {
     fields: { last_event_time: last === 0n ? 'none' : new Date(Number(last / 1_000_000n)).toISOString() },
     time: BigInt(Date.now()) * 1_000_000n,
   };
-}
-
-function stateCounters({ state }: OpenSource): PipelineSnapshot['state'] {
-  const { threads, unknownThreads, droppedThreads, purgedThreads } = state.counters;
-  let fds = 0;
-  for (const thread of state.threads) if (thread.isMain) fds += thread.fds.size;
-  return { threads, fds, unknownThreads, droppedThreads, purgedThreads };
 }

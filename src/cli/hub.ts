@@ -84,8 +84,10 @@ export async function main(args: string[]): Promise<number> {
     .option('--database <url>', 'a PostgreSQL database instead of SQLite')
     .option('--rules <file...>', 'rule files that alerts are explained with and exceptions are tried against')
     .option('--captures <dir...>', 'directories that sensors of this host record into')
-    .option('--sensor <url...>', 'sensors whose metrics are asked for, as http://127.0.0.1:8765')
+    .option('--sensor <url...>', 'sensors whose metrics are asked for, as http://127.0.0.1:8765; a name may stand for many')
     .option('--forwarder <url...>', 'forwarders to ask how they are, as http://127.0.0.1:2801')
+    .option('--responder <url...>', 'responders to ask how they are, as http://127.0.0.1:2803')
+    .option('--peer-token-file <file>', 'the token that forwarders and responders ask for')
     .option('--public-url <url>', 'where users reach the hub, when a proxy stands before it')
     .option('--oidc <file>', 'YAML with issuer, client_id, client_secret_file, roles: log in by OpenID Connect')
     .option('--fsync', 'answer a sender only when its alerts would survive a loss of power');
@@ -99,6 +101,8 @@ export async function main(args: string[]): Promise<number> {
       captures?: string[];
       forwarder?: string[];
       sensor?: string[];
+      responder?: string[];
+      peerTokenFile?: string;
       publicUrl?: string;
       oidc?: string;
       fsync?: boolean;
@@ -109,6 +113,8 @@ export async function main(args: string[]): Promise<number> {
     }
     const password =
       options.adminPasswordFile === undefined ? null : readText(options.adminPasswordFile).replace(/\r?\n$/, '');
+    const token = options.peerTokenFile === undefined ? undefined : readText(options.peerTokenFile).trim();
+    const peers = (urls: readonly string[] | undefined) => urls?.map((url) => ({ url, token }));
     await buildUi();
     mkdirSync(options.data, { recursive: true, mode: 0o700 });
     const sql =
@@ -123,7 +129,8 @@ export async function main(args: string[]): Promise<number> {
       ruleFiles: options.rules,
       captureDirectories: options.captures,
       sensors: options.sensor,
-      forwarders: options.forwarder?.map((url) => ({ url })),
+      forwarders: peers(options.forwarder),
+      responders: peers(options.responder),
       oidc: options.oidc === undefined ? undefined : readOidc(options.oidc),
       log: (message) => process.stderr.write(`hub: ${message}\n`),
     });

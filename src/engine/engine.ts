@@ -6,6 +6,7 @@ import { createsFd, flagsParam, Group, resultParam } from './group.ts';
 import type { Place, Placement } from './masks.ts';
 import type { EventTerm } from './residual.ts';
 import { type Operand, Scope } from './scope.ts';
+import { SocketSignatures } from './socket-signatures.ts';
 import { type Condition, specialise } from './specialise.ts';
 import { type BoundTerm, bindTerm } from './terms.ts';
 
@@ -283,6 +284,7 @@ function signatureCache(scopes: readonly Scope[], state: State) {
   let lineageEpoch = new Float64Array(slots).fill(-1);
   let lineageGeneration = new Float64Array(slots);
   const plan = ++plans;
+  const sockets = new SocketSignatures(fileScope);
   const nothing = new Int32Array(EVENTS.length).fill(-1);
 
   /** Users and containers that became known change what is true of any process. */
@@ -369,7 +371,12 @@ function signatureCache(scopes: readonly Scope[], state: State) {
       if (fd.maskEpoch === plan) return fd.mask;
       // The terms of this scope do not tell two files of one path apart, so a new descriptor of a known path costs nothing.
       const path = fd.type === FdType.FILE || fd.type === FdType.FILE_V2 ? fd.path : null;
-      const signature = path !== null && path.maskEpoch === plan ? path.mask : fileScope.signature(event, state);
+      const signature =
+        fd.socket !== null
+          ? sockets.signature(fd, fd.socket, event, state)
+          : path !== null && path.maskEpoch === plan
+            ? path.mask
+            : fileScope.signature(event, state);
       fd.mask = signature;
       fd.maskEpoch = plan;
       if (path !== null) {

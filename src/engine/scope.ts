@@ -1,5 +1,5 @@
 import type { Event } from '../event/index.ts';
-import type { Value } from '../rules/index.ts';
+import type { Check, Value } from '../rules/index.ts';
 import type { State } from '../state/index.ts';
 import { SetInterner, type Term, ValueIndex } from './value-index.ts';
 
@@ -53,6 +53,11 @@ export class Scope {
     }));
     this.#tuple = new Int32Array(Math.max(1, this.#indexes.length));
     this.#signatures = new TupleInterner(this.#tuple.length);
+  }
+
+  /** The comparisons that the terms stand for. */
+  *checks(): Generator<Check> {
+    for (const { check } of this.#terms.values()) yield check;
   }
 
   get size(): number {

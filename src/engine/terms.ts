@@ -40,7 +40,7 @@ const PER_PROCESS =
   /^(proc\.(pid|vpid|pvpid|sid|pgid|vpgid|is_.*_leader|duration|pid\.ts|vmsize|vmrss|vmswap|fdopencount|fdlimit|fdusage|nthreads|nchilds|loginshellid)|thread\.(tid|vtid|ismain|pf.*|vm.*|exectime|totexectime|nametid|cpu.*))$/;
 /** Fields of a descriptor that two opens of one path need not share, or that something else can change. */
 const PER_OPEN =
-  /^fd\.(dev|dev\.major|dev\.minor|ino|uid|num|is_upper_layer|is_lower_layer|types|container.*|.ip\.name)$/;
+  /^(wh\.fd\.(deleted|resolved)|fd\.(dev|dev\.major|dev\.minor|ino|uid|num|is_upper_layer|is_lower_layer|types|container.*|.ip\.name))$/;
 
 /**
  * Binds a check to events.

@@ -515,7 +515,7 @@ export const EVT_FIELDS: readonly Field[] = [
   row(
     'evt.is_syslog',
     'BOOL',
-    'fd',
+    'event',
     'Whether the event writes to the system log at /dev/log.',
     (event, state) => (event.info.flags & WRITES) !== 0 && state.fd !== null && state.fd.name.includes('/dev/log'),
   ),

@@ -375,7 +375,7 @@ test('containers: the host has a name only, a container what is known of it', ()
     podSandboxId: '',
     isPodSandbox: false,
     probes: [{ type: 'HEALTHCHECK', exe: 'check', args: ['-q'] }],
-    createdTs: 1_600_000_000_000_000_000n,
+    createdTs: 1_600_000_000_000_000_123n,
   };
   state.setContainer(info.id, info);
   expect([read('container.name'), read('container.privileged'), read('k8s.pod.name')]).toEqual(['web', true, 'p1']);

@@ -9,7 +9,7 @@ const size = z.string().default('256MiB');
 
 /**
  * Talon's configuration (`config.yaml`), and what it lacks: `auth`, `tls`, `guards`, `journal`, `actions`, `programs`,
- * `falco_rules_files`.
+ * `falco_rules_files`, `hub`.
  */
 const schema = z.strictObject({
   listen_address: z.string().default('127.0.0.1'),
@@ -76,15 +76,26 @@ const schema = z.strictObject({
     })
     .prefault({}),
   quarantine: z.string().default('/var/lib/windhover/quarantine'),
+  hub: z
+    .strictObject({
+      /** The hub that shows what was done beside the alert, as http://127.0.0.1:2802. */
+      url: z.string().default(''),
+      token: z.string().default(''),
+      token_file: z.string().default(''),
+    })
+    .prefault({}),
   hostname: z.string().default(hostname()),
   concurrency: z.coerce.number().int().min(1).max(512).default(32),
 });
-export type ResponseConfig = Omit<z.infer<typeof schema>, 'auth'> & {
+export type ResponseConfig = Omit<z.infer<typeof schema>, 'auth' | 'hub'> & {
+  /** Where to report actions to; the empty URL is nowhere. */
+  readonly hub: { readonly url: string; readonly token: string };
   readonly auth: { readonly token: string; readonly hmac: string; readonly none: boolean };
 };
 
 /**
- * Reads the configuration; each top-level key also as an environment variable (`LISTEN_PORT`).
+ * Reads the configuration; each top-level key also as an environment variable (`LISTEN_PORT`), and `HUB_URL`,
+ * `HUB_TOKEN`, `JOURNAL_PATH` and `QUARANTINE`.
  * @throws Error with everything that is wrong, one a line
  */
 export function loadResponseConfig(
@@ -110,10 +121,13 @@ export function loadResponseConfig(
     throw new Error(
       parsed.error.issues.map(({ path, message }) => `${file}: ${path.join('.')}: ${message}`).join('\n'),
     );
-  const { auth, ...config } = parsed.data;
+  const { auth, hub, ...config } = parsed.data;
   const secret = (value: string, path: string) => value || (path === '' ? '' : readFileSync(path, 'utf8').trim());
   const ready = {
     ...config,
+    hub: { url: env.HUB_URL || hub.url, token: env.HUB_TOKEN || secret(hub.token, hub.token_file) },
+    quarantine: env.QUARANTINE || config.quarantine,
+    journal: { ...config.journal, path: env.JOURNAL_PATH || config.journal.path },
     auth: {
       token: secret(auth.token, auth.token_file),
       hmac: secret(auth.hmac_secret, auth.hmac_secret_file),

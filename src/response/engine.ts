@@ -13,6 +13,7 @@ import {
   textOf,
   uuidOf,
 } from '../outputs/forward/index.ts';
+import { VERSION } from '../version.ts';
 import { ActionError, type ActionKind, type Context, type Outcome, type Step } from './action.ts';
 import { ABSENT, ACTIONS } from './actions/index.ts';
 import { type Cluster, isTemporary } from './cluster.ts';
@@ -20,6 +21,7 @@ import type { ResponseConfig } from './config.ts';
 import { createGuards } from './guards.ts';
 import { type ActionEntry, type ActionState, openJournal, type Run } from './journal.ts';
 import { createNotifiers } from './notifiers.ts';
+import { type ActionReport, type Reports, reportTo } from './reports.ts';
 import type { ActionSpec, ResponseRule, RulesProblem } from './rules.ts';
 
 export interface LogEntry extends ActionEntry {
@@ -27,6 +29,15 @@ export interface LogEntry extends ActionEntry {
   readonly action: string;
   readonly actionner: string;
   readonly alertRule: string;
+}
+
+export interface ResponderStatus {
+  readonly hostname: string;
+  readonly version: string;
+  readonly rules: number;
+  readonly dryRun: boolean;
+  /** Actions that are remembered, by what became of them. */
+  readonly actions: Readonly<Partial<Record<ActionState, number>>>;
 }
 
 export interface Responder {
@@ -40,6 +51,8 @@ export interface Responder {
   /** Lets an action go on that waits for it. @throws ActionError when none does */
   approve(id: string): Promise<void>;
   metrics(): string;
+  /** How it is: for the hub's page of health. */
+  status(): ResponderStatus;
   /** Resolves when nothing is under way. */
   idle(): Promise<void>;
   /** Ends after the actions under way, at the latest after so many milliseconds; the rest is resumed at the next start. */
@@ -57,6 +70,8 @@ export interface ResponderOptions {
 /** Further tries of what the API server may take later. */
 const TRIES = 6;
 const FIRST_DELAY = 200;
+/** What is not older than this is told to the hub again after a start: milliseconds. */
+const REPORTED_AGAIN = 3_600_000;
 const ENDED: readonly ActionState[] = [
   'done',
   'dry-run',
@@ -101,7 +116,9 @@ export async function startResponder({
   logger,
   now = Date.now,
 }: ResponderOptions): Promise<Responder> {
-  const journal = await openJournal(config.journal, now);
+  let reports: Reports | null = null;
+  const journal = await openJournal(config.journal, now, (id) => reports?.changed(id));
+  if (config.hub.url !== '') reports = reportTo(config.hub, reportOf, logger);
   const guards = createGuards(
     config.guards,
     { namespace: process.env.POD_NAMESPACE ?? '', pod: process.env.POD_NAME ?? process.env.HOSTNAME ?? '' },
@@ -183,6 +200,10 @@ export async function startResponder({
       if (['started', 'done', 'failed', 'unknown', 'undone'].includes(state))
         guards.count(action.actionner, target, at);
     });
+  }
+  for (const { id, at, actions } of journal.runs.values()) {
+    // The end may have come before the hub was told.
+    if (at > now() - REPORTED_AGAIN) actions.forEach((_action, index) => reports?.changed(`${id}/${index}`));
   }
   for (const run of [...journal.runs.values()]) {
     if (run.actions.some((_action, index) => !ENDED.includes(journal.entry(run, index).state)) && !hasStopped(run))
@@ -388,6 +409,26 @@ export async function startResponder({
     }
   }
 
+  function reportOf(id: string): ActionReport | null {
+    const [runId = '', index = ''] = id.split('/');
+    const run = journal.runs.get(runId);
+    const action = run?.actions[Number(index)];
+    if (run === undefined || action === undefined) return null;
+    const { state, message, target, undo, at } = journal.entry(run, Number(index));
+    return {
+      id,
+      alert: readAlert(Buffer.from(run.alert), run.at).uuid,
+      responder: config.hostname,
+      rule: run.rule,
+      action: `${action.name} (${action.actionner})`,
+      target,
+      status: state,
+      detail: message,
+      undo: state === 'done' && undo !== null && ACTIONS.get(action.actionner)?.undo !== undefined,
+      at: at || run.at,
+    };
+  }
+
   /** The same trouble told twice within the window: Talon's rule, the output without its time and priority. */
   function isRepeated(alert: Alert): boolean {
     if (window === 0) return false;
@@ -478,6 +519,17 @@ export async function startResponder({
       if (found === undefined) throw new ActionError(`${id} does not wait for an approval`);
       found.resolve(true);
     },
+    status: () => {
+      const actions: Partial<Record<ActionState, number>> = {};
+      for (const run of journal.runs.values()) {
+        run.actions.forEach((_action, index) => {
+          const { state } = journal.entry(run, index);
+          actions[state] = (actions[state] ?? 0) + 1;
+        });
+      }
+      const { hostname } = config;
+      return { hostname, version: VERSION, rules: inForce.length, dryRun: config.guards.dry_run, actions };
+    },
     metrics: () =>
       Object.values(counts)
         .map((metric) => metric.text())
@@ -491,6 +543,7 @@ export async function startResponder({
       const late = new Promise<void>((resolve) => setTimeout(resolve, timeout).unref());
       await Promise.race([Promise.all(lanes.values()), late]);
       await notifiers.close();
+      await reports?.close();
       await journal.close();
     },
   };

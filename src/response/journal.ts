@@ -79,10 +79,15 @@ export interface Journal {
 const REMEMBERED = 20_000;
 const CONSUMER = 'journal';
 
-/** Opens the journal and reads what it holds. @param settings `path`, `max_bytes`, `durability` */
+/**
+ * Opens the journal and reads what it holds.
+ * @param settings `path`, `max_bytes`, `durability`
+ * @param changed called with the id of each action that something new was written of
+ */
 export async function openJournal(
   settings: { readonly path: string; readonly max_bytes: string; readonly durability: 'write' | 'fsync' | 'memory' },
   now: () => number,
+  changed: (id: string) => void = () => {},
 ): Promise<Journal> {
   const log: DurableLog = await openLog({
     path: settings.path,
@@ -132,6 +137,8 @@ export async function openJournal(
   const append = async (line: Line) => {
     await log.append(Buffer.from(JSON.stringify(line)), 0);
     apply(line);
+    if (line.type === 'action') changed(line.id);
+    else line.actions.forEach((_action, index) => changed(`${line.id}/${index}`));
   };
 
   return {

@@ -13,6 +13,8 @@ export interface CaptureOutput {
 export interface RecorderOptions {
   /** Gives the state, as it is now, of what the key stands for: the processes of a container or of a process tree. */
   snapshot(key: string, sink: InitialStateSink): void;
+  /** Events that stand at the beginning of a capture and say what is known of the key by then. `ts`: nanoseconds since the epoch. */
+  beginning?(key: string, ts: bigint): readonly Event[];
   open(path: string): CaptureOutput;
   /** Bytes kept of each key, its initial state included; default 1 MiB. */
   bytesPerKey?: number;
@@ -45,6 +47,8 @@ interface Segment {
   /** The stream's pieces: the first `header` of them are the initial state. */
   readonly pieces: Uint8Array[];
   readonly header: number;
+  /** Time of its first event, nanoseconds since the epoch. */
+  readonly from: bigint;
   readonly writer: ScapWriter;
 }
 
@@ -108,7 +112,7 @@ export class FlightRecorder {
     if (track === null || this.#lastKey !== key) track = this.#track(key);
     let segment = track.segments[track.segments.length - 1];
     if (segment === undefined || segment.writer.bytes >= this.#bytesPerKey / SEGMENTS) {
-      segment = this.#newSegment(key, track);
+      segment = this.#newSegment(key, track, event.ts);
     }
     const { writer } = segment;
     const before = writer.bytes;
@@ -143,13 +147,21 @@ export class FlightRecorder {
     }
     this.#captures++;
     let bytes = 0;
+    const put = (piece: Uint8Array): void => {
+      bytes += piece.length;
+      output.write(piece);
+    };
     track.segments.forEach((segment, index) => {
       segment.writer.flush();
-      for (const piece of index === 0 ? segment.pieces : segment.pieces.slice(segment.header)) {
-        bytes += piece.length;
-        // The recorder keeps its piece, the output gets one of its own.
-        output.write(piece.slice());
+      const { pieces, header, from } = segment;
+      // The recorder keeps its piece, the output gets one of its own.
+      if (index === 0) {
+        for (const piece of pieces.slice(0, header)) put(piece.slice());
+        const first = ScapWriter.continuing(put);
+        for (const event of this.#options.beginning?.(key, from) ?? []) first.event(event, 0);
+        first.flush();
       }
+      for (const piece of pieces.slice(header)) put(piece.slice());
     });
     const writer = ScapWriter.continuing((piece) => output.write(piece));
     track.capture = { path, output, writer, until, bytes };
@@ -191,12 +203,12 @@ export class FlightRecorder {
     return track;
   }
 
-  #newSegment(key: string, track: Track): Segment {
+  #newSegment(key: string, track: Track, from: bigint): Segment {
     const pieces: Uint8Array[] = [];
     const writer = new ScapWriter((piece) => pieces.push(piece), PIECE);
     this.#options.snapshot(key, writer);
     writer.flush();
-    const segment = { pieces, header: pieces.length, writer };
+    const segment = { pieces, header: pieces.length, from, writer };
     track.segments.push(segment);
     track.bytes += writer.bytes;
     this.#bytes += writer.bytes;

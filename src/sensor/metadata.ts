@@ -20,6 +20,8 @@ import type { OpenSource } from './open-source.ts';
 export interface Metadata {
   /** Whether something is still being found out about the container. */
   awaits(id: string): boolean;
+  /** Whether something is still being found out about any container. */
+  readonly waiting: boolean;
   /** Whether engines are still being connected to, which takes longer than an answer. */
   readonly starting: boolean;
   /** Brings what was learnt meanwhile into the state; to be called between events. */
@@ -101,6 +103,8 @@ export function openMetadata(state: State, options: MetadataOptions): Metadata {
   }
   /** When each container was asked about; null once it was answered that it is not known. */
   const asked = new Map<string, { readonly at: number; open: boolean }>();
+  /** How many of them wait for their answer. */
+  let open = 0;
   let questions: string[] = [];
   let removed: { id: string; at: number }[] = [];
 
@@ -114,21 +118,32 @@ export function openMetadata(state: State, options: MetadataOptions): Metadata {
       state.setContainer(id, unmanagedContainer(id, engine));
       return;
     }
-    if (asked.size >= MAX_ASKED) asked.clear();
+    if (asked.size >= MAX_ASKED) {
+      asked.clear();
+      open = 0;
+    }
     asked.set(id, { at: now, open: true });
+    open++;
     questions.push(fullId);
+  }
+
+  function answered(id: string): void {
+    const question = asked.get(id);
+    if (question?.open !== true) return;
+    question.open = false;
+    open--;
   }
 
   function take(message: FromMetadata): void {
     switch (message.kind) {
       case 'container':
+        answered(message.info.id);
         asked.delete(message.info.id);
         state.setContainer(message.info.id, message.info);
         break;
       case 'missing': {
         const id = shortContainerId(message.fullId);
-        const question = asked.get(id);
-        if (question !== undefined) question.open = false;
+        answered(id);
         // Every engine says that it is none of theirs.
         if (message.why === 'unknown') state.setContainer(id, unmanagedContainer(id, 'bare'));
         break;
@@ -163,6 +178,9 @@ export function openMetadata(state: State, options: MetadataOptions): Metadata {
   }
   return {
     awaits: (id) => asked.get(id)?.open === true,
+    get waiting() {
+      return open > 0;
+    },
     get starting() {
       return performance.now() < startsUntil;
     },

@@ -5,6 +5,7 @@ import type { Rule } from '../rules/index.ts';
 import { captureFileName, FlightRecorder } from '../scap/index.ts';
 import { createCapture } from '../source/capture-file.ts';
 import type { State, Thread } from '../state/index.ts';
+import { type ContainerNews, containerEvent } from './recording.ts';
 
 /** Records the events around alerts (`capture.*`): those of the alert's container, or of its session on the host. */
 export interface Recorder {
@@ -22,14 +23,25 @@ export interface Recorder {
 const NANOSECONDS = 1_000_000n;
 const MB = 2 ** 20;
 
-/** null when recording is off. */
-export function openRecorder({ capture, engine, windhover }: Config, state: State): Recorder | null {
+/**
+ * null when recording is off.
+ * @param news what is being found out about containers; null when the events themselves say everything
+ */
+export function openRecorder(
+  { capture, engine, windhover }: Config,
+  state: State,
+  news: (ContainerNews & { awaits(container: string): boolean }) | null,
+): Recorder | null {
   if (!capture.enabled) return null;
   const all = capture.mode.toLowerCase() === 'all_rules';
   const live = engine.kind !== 'replay';
   const { max_memory_mb, per_container_kb } = windhover.flight_recorder;
   const recorder = new FlightRecorder({
     snapshot: (key, sink) => state.snapshot(sink, membersOf(key, state)),
+    beginning(key, ts) {
+      const info = news === null ? undefined : state.containers.get(key);
+      return info === undefined || info.type === 'bare' ? [] : [containerEvent(info, ts)];
+    },
     // The name can be guessed, and the folder is often everybody's.
     open: (path) => createCapture(path, { atomic: true }),
     bytesPerKey: per_container_kb * 1024,
@@ -40,6 +52,23 @@ export function openRecorder({ capture, engine, windhover }: Config, state: Stat
   /** Where the current event was put; null: nowhere yet. */
   let key: string | null = null;
   let lastTime = 0;
+  /** Captures that wait for what engines say of their container, which stands at their beginning. */
+  const waiting = new Map<string, { readonly path: string; until: bigint; limit: number }>();
+
+  function begin(of: string, path: string, until: bigint): void {
+    if (recorder.flush(of, path, until) === path) log.info(`Capturing to ${path}`);
+  }
+
+  function flushWaiting(all: boolean): void {
+    for (const [of, one] of waiting) {
+      const now = performance.now();
+      if (news?.starting() === true) one.limit = now + news.waitMs;
+      if (!all && now < one.limit && news?.awaits(of) === true) continue;
+      waiting.delete(of);
+      begin(of, one.path, one.until);
+    }
+  }
+
   return {
     event(event, flags) {
       lastTime = event.tsApprox;
@@ -59,10 +88,19 @@ export function openRecorder({ capture, engine, windhover }: Config, state: Stat
       const milliseconds = rule.captureDuration || capture.default_duration;
       const until = event.ts + BigInt(milliseconds) * NANOSECONDS;
       const path = captureFileName(capture.path_prefix, event.ts, event.num);
-      if (recorder.flush(key, path, until) === path) log.info(`Capturing to ${path}`);
+      const before = waiting.get(key);
+      if (before !== undefined) before.until = until;
+      else if (news?.awaits(key) !== true) begin(key, path, until);
+      else waiting.set(key, { path, until, limit: performance.now() + news.waitMs });
     },
-    poll: () => recorder.tick(live ? BigInt(Date.now()) * NANOSECONDS : BigInt(Math.trunc(lastTime))),
-    close: () => recorder.close(),
+    poll() {
+      if (waiting.size > 0) flushWaiting(false);
+      recorder.tick(live ? BigInt(Date.now()) * NANOSECONDS : BigInt(Math.trunc(lastTime)));
+    },
+    close() {
+      flushWaiting(true);
+      return recorder.close();
+    },
   };
 }
 

@@ -99,7 +99,8 @@ function openSilent(setup: PipelineSetup): OpenSource {
   };
 }
 
-function newState({ config }: PipelineSetup): State {
+/** An empty state with the bounds that the configuration sets. */
+export function newState({ config }: PipelineSetup): State {
   return new State({
     threadTableSize: config.falco_libs.thread_table_size,
     threadTimeoutSeconds: config.falco_libs.thread_table_auto_purging_thread_timeout_s,

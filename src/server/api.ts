@@ -143,11 +143,27 @@ export interface CaptureRow {
 /** What a responder did about an alert. */
 export interface ActionRow {
   readonly time: number;
+  /** What the responder calls it; '' when it did not say. */
+  readonly id: string;
+  /** The host that the responder runs on. */
+  readonly responder: string;
+  /** The responder's rule. */
+  readonly rule: string;
   readonly action: string;
   readonly target: string;
+  /** `planned`, `waiting` (for approval), `started`, `done`, `dry-run`, `skipped`, `refused`, `failed`, `expired`, `unknown`, `undone`. */
   readonly status: string;
   readonly detail: string;
-  readonly undo: string | null;
+  /** Whether it can be taken back. */
+  readonly undo: boolean;
+}
+
+/** What judging a rule has cost since it was loaded: events on which its whole condition was judged, and the time of that. */
+export interface RuleExpense {
+  readonly name: string;
+  readonly evaluations: number;
+  readonly nanoseconds: number;
+  readonly matches: number;
 }
 
 export interface AlertDetail extends AlertRow {
@@ -318,8 +334,22 @@ export interface HealthDetail {
   };
   readonly retention: RetentionSettings;
   readonly reports: readonly ReportRow[];
+  /** Over all sensors, the dearest first. */
+  readonly rules: readonly RuleExpense[];
   /** Hosts that sent alerts, also those that do not report on themselves. */
   readonly hosts: readonly { readonly name: string; readonly lastSeen: number; readonly day: number }[];
+}
+
+/** An alert that a destination refused for good. */
+export interface DeadLetterRow {
+  /** When it was refused. */
+  readonly time: number;
+  /** When the forwarder took it. */
+  readonly received: number;
+  readonly reason: string;
+  readonly rule: string;
+  /** The beginning of its text. */
+  readonly alert: string;
 }
 
 export interface RetentionSettings {
@@ -376,6 +406,10 @@ export interface Api {
   'GET /api/alerts/:id/around': { response: AlertList };
   'GET /api/alerts/:id/explanation': { response: Explanation };
   'GET /api/alerts/:id/timeline': { response: CaptureTimeline };
+  'POST /api/alerts/:id/actions': {
+    body: { action: string; what: 'undo' | 'approve' };
+    response: { message: string };
+  };
   'GET /api/groups/:id': { response: GroupDetail };
   'POST /api/triage': { body: TriageRequest; response: null };
   'POST /api/merge': { body: { into: number; from: readonly number[] }; response: null };
@@ -404,5 +438,7 @@ export interface Api {
   'DELETE /api/tokens/:id': { response: null };
   'PUT /api/retention': { body: RetentionSettings; response: null };
   'POST /api/backup': { response: { path: string } };
+  'POST /api/forwarders/:name/test': { body: { output: string }; response: { error: string | null } };
+  'GET /api/forwarders/:name/dead-letters': { response: readonly DeadLetterRow[] };
   'POST /api/forwarders/:name/replay': { body: { output: string }; response: { delivered: number; refused: number } };
 }

@@ -18,7 +18,7 @@ export interface ForwardServer {
 
 /**
  * Falcosidekick's routes (`/`, `/ping`, `/healthz`, `/test`, `/metrics`) and our own (`/status`, `/dead-letters`,
- * `/dead-letters/replay`), which answer only this host or the bearer of `admin.token`.
+ * `/dead-letters/replay`, `/test-output`), which answer only this host or the bearer of `admin.token`.
  * @param current the forwarder in force: a reload puts another one in its place.
  */
 export async function serveForwarder(
@@ -32,6 +32,8 @@ export async function serveForwarder(
   };
 
   async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    // The way of every alert: without the cost of reading a URL.
+    if (request.url === '/') return accept(request, response);
     const url = new URL(request.url ?? '/', 'http://localhost');
     switch (url.pathname) {
       case '/ping':
@@ -51,6 +53,7 @@ export async function serveForwarder(
       case '/':
         return accept(request, response);
       case '/status':
+      case '/test-output':
       case '/dead-letters':
       case '/dead-letters/replay':
         return administer(request, response, url);
@@ -82,6 +85,10 @@ export async function serveForwarder(
     if (url.pathname === '/dead-letters') return json(response, await (await current()).deadLetters(output));
     if (request.method !== 'POST') return answer(response, 405, 'Please send with post http method\n');
     if (output === undefined) return answer(response, 400, 'Please name an output: ?output=ID\n');
+    if (url.pathname === '/test-output') {
+      const error = await (await current()).test(output);
+      return json(response, { error: error === null ? null : error.message });
+    }
     return json(response, await (await current()).replay(output));
   }
 

@@ -50,6 +50,8 @@ export async function serveResponder(
           `${responder.metrics()}${await metrics()}`,
           'text/plain; version=0.0.4; charset=utf-8',
         );
+      if (url.pathname === '/status')
+        return answer(response, 200, `${JSON.stringify(responder.status(), null, 2)}\n`, 'application/json');
       if (url.pathname === '/log')
         return answer(response, 200, `${JSON.stringify(responder.log(), null, 2)}\n`, 'application/json');
       if (url.pathname === '/undo' && isPost) return answer(response, 200, `${await responder.undo(id)}\n`);

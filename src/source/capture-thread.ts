@@ -1,7 +1,8 @@
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Event } from '../event/index.ts';
 import { type InitialStateSink, type ReaderStats, ScapError } from '../scap/index.ts';
 import { startThread } from '../thread.ts';
-import type { Feed } from './capture.ts';
+import type { Feed, Portion } from './capture.ts';
 
 /** Ints a slot's index has for each event: offset, cpu with the number of the buffer above it, flags of the block. */
 export const INDEX = 3;
@@ -9,10 +10,12 @@ export const INDEX = 3;
 const SMALLEST_BLOCK = 8 + 2 + 22 + 4;
 /** Bytes of a slot for events that are not in its piece as they are: those that cross pieces, or were converted. */
 export const ASIDE = 64 << 10;
-/** So many pieces can be read ahead. */
+/** So many pieces can be read ahead … */
 const SLOTS = 4;
+/** … and so many more where several judges go through them: so far may one be behind the other. */
+const SHARED_SLOTS = 4;
 
-/** Memory that both threads see: an index of events, then the piece that they are in, then room aside. */
+/** Memory that all threads see: an index of events, then the piece that they are in, then room aside. */
 export interface Slot {
   readonly index: Int32Array;
   readonly bytes: Uint8Array;
@@ -29,6 +32,9 @@ export interface ThreadData {
   path: string;
   chunkSize: number;
   slots: SharedArrayBuffer[];
+  claims: SharedArrayBuffer;
+  /** One for each seat. */
+  ports: MessagePort[];
 }
 
 /** A call of the sink that has to be made before event `before` of the slot. */
@@ -38,10 +44,12 @@ export interface StateCall {
   entry: unknown;
 }
 
-/** What the thread sends: a filled slot, or how it ended. */
+/** What the thread sends to every seat: a filled slot, or how it ended. The number of a slot comes back once it is done with. */
 export type ThreadMessage =
   | {
       slot: number;
+      /** Counts the portions from 0. */
+      portion: number;
       events: number;
       state: StateCall[];
       /** Further buffers, when there were more bytes aside than a slot has room for: numbers 1, 2, … in the index. */
@@ -51,22 +59,68 @@ export type ThreadMessage =
   | { end: { truncated: boolean; stats: ReaderStats } }
   | { error: { message: string; code: string | undefined; scapOffset: number | null } };
 
+/** Where one judge takes part in a reading; it can be sent to another thread, its port transferred. */
+export interface Seat {
+  readonly port: MessagePort;
+  readonly chunkSize: number;
+  readonly slots: readonly SharedArrayBuffer[];
+  /** One int a slot: 0 until a judge has claimed what is in it. */
+  readonly claims: SharedArrayBuffer;
+}
+
+/** A capture that a thread reads for one or more judges. */
+export interface Reading {
+  readonly seats: readonly Seat[];
+  /** Rejects when the thread cannot go on. */
+  readonly failed: Promise<never>;
+  close(): Promise<void>;
+}
+
 /**
- * Reads a capture on a thread of its own: file, gzip, blocks, checks and conversion. Here, events are only pointed at.
- * They come in the same order with the same bytes as from a ScapReader on this thread.
+ * Reads a capture on a thread of its own: file, gzip, blocks, checks and conversion. Whoever has a seat only points at
+ * events; all seats see all of them.
+ * @throws nothing; what is wrong with the file comes with the first portion
  */
-export function readOnThread(path: string, sink: InitialStateSink, chunkSize: number): Feed {
-  const memories = Array.from(
-    { length: SLOTS },
+export function startReading(path: string, chunkSize: number, judges: number): Reading {
+  const slots = Array.from(
+    { length: judges > 1 ? SLOTS + SHARED_SLOTS : SLOTS },
     () => new SharedArrayBuffer(indexInts(chunkSize) * 4 + chunkSize + ASIDE),
   );
-  const slots = memories.map((memory) => viewSlot(memory, chunkSize));
-  const views = slots.map(({ bytes }) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length));
-  const data: ThreadData = { path, chunkSize, slots: memories };
+  const claims = new SharedArrayBuffer(slots.length * Int32Array.BYTES_PER_ELEMENT);
+  const channels = Array.from({ length: judges }, () => new MessageChannel());
+  const ports = channels.map(({ port2 }) => port2);
+  const data: ThreadData = { path, chunkSize, slots, claims, ports };
   const worker = startThread(new URL('./capture-worker.ts', import.meta.url), {
     workerData: data,
+    transferList: ports,
     resourceLimits: { maxYoungGenerationSizeMb: 8 },
   });
+  const failed = new Promise<never>((_, reject) => worker.on('error', reject));
+  failed.catch(() => {});
+  return {
+    seats: channels.map(({ port1 }) => ({ port: port1, chunkSize, slots, claims })),
+    failed,
+    close: async () => void (await worker.terminate()),
+  };
+}
+
+/** A portion that several judges see, of whom one has to judge it. */
+export interface SharedPortion extends Portion {
+  /** Counts from 0. */
+  readonly number: number;
+  /** True for the first judge that asks. */
+  claim(): boolean;
+}
+
+/**
+ * Takes a seat of a reading. Events come in the same order with the same bytes as from a ScapReader on this thread.
+ * @param reading given to one seat on the thread that started it: closing that one ends the reading
+ */
+export function takeSeat(seat: Seat, sink: InitialStateSink, reading?: Reading): Feed<SharedPortion> {
+  const { port } = seat;
+  const claims = new Int32Array(seat.claims);
+  const slots = seat.slots.map((memory) => viewSlot(memory, seat.chunkSize));
+  const views = slots.map(({ bytes }) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length));
 
   const queue: ThreadMessage[] = [];
   let wake: (() => void) | null = null;
@@ -75,13 +129,13 @@ export function readOnThread(path: string, sink: InitialStateSink, chunkSize: nu
     wake?.();
     wake = null;
   };
-  const failed = (error: Error): void =>
+  const fail = (error: Error): void =>
     arrived({ error: { message: error.message, code: undefined, scapOffset: null } });
-  worker.on('message', arrived);
-  worker.on('error', failed);
+  port.on('message', arrived);
+  reading?.failed.catch(fail);
   let closed = false;
-  worker.on('exit', () => {
-    if (!closed) failed(new Error('the thread that reads the capture has ended'));
+  port.on('close', () => {
+    if (!closed) fail(new Error('the thread that reads the capture has ended'));
   });
 
   const event = new Event();
@@ -119,7 +173,7 @@ export function readOnThread(path: string, sink: InitialStateSink, chunkSize: nu
       visit(event);
     }
     while (nextCall < message.state.length) call(message.state[nextCall++] as StateCall);
-    worker.postMessage(message.slot);
+    port.postMessage(message.slot);
   }
 
   return {
@@ -147,11 +201,17 @@ export function readOnThread(path: string, sink: InitialStateSink, chunkSize: nu
         Object.assign(stats, message.end.stats, { events: stats.events });
         return null;
       }
-      return (visit) => deliver(message, visit);
+      const { slot, portion } = message;
+      return {
+        number: portion,
+        claim: () => Atomics.exchange(claims, slot, 1) === 0,
+        deliver: (visit) => deliver(message, visit),
+      };
     },
     async close() {
       closed = true;
-      await worker.terminate();
+      port.close();
+      await reading?.close();
     },
   };
 }

@@ -1,5 +1,5 @@
 /** The thread that capture-thread.ts starts. */
-import { parentPort, workerData } from 'node:worker_threads';
+import { workerData } from 'node:worker_threads';
 import type { Event } from '../event/index.ts';
 import { type InitialStateSink, ScapError, ScapReader } from '../scap/index.ts';
 import {
@@ -13,19 +13,26 @@ import {
 } from './capture-thread.ts';
 import { openPieces } from './pieces.ts';
 
-const port = parentPort;
-if (port === null) throw new Error('this module is a thread of capture-thread.ts');
-const { path, chunkSize, slots: memories } = workerData as ThreadData;
+const { path, chunkSize, slots: memories, claims: claimed, ports } = workerData as ThreadData;
 const slots = memories.map((memory) => viewSlot(memory, chunkSize));
-const send = (message: ThreadMessage): void => port.postMessage(message);
+const claims = new Int32Array(claimed);
+const send = (message: ThreadMessage): void => {
+  for (const port of ports) port.postMessage(message);
+};
 
 const free = slots.map((_, number) => number);
+/** How many seats are done with each slot. */
+const done = slots.map(() => 0);
 let freed: (() => void) | null = null;
-port.on('message', (number: number) => {
-  free.push(number);
-  freed?.();
-  freed = null;
-});
+for (const port of ports) {
+  port.on('message', (number: number) => {
+    if (++(done[number] as number) < ports.length) return;
+    done[number] = 0;
+    free.push(number);
+    freed?.();
+    freed = null;
+  });
+}
 
 // The portion that is being filled.
 let slot = slots[0] as Slot;
@@ -75,9 +82,9 @@ function visit(event: Event): void {
   events++;
 }
 
-async function run(send: (message: ThreadMessage) => void): Promise<void> {
+async function run(): Promise<void> {
   const pieces = await openPieces(path, chunkSize);
-  for (;;) {
+  for (let portion = 0; ; portion++) {
     const bytes = await pieces.next();
     if (bytes === null) break;
     while (free.length === 0) {
@@ -86,6 +93,7 @@ async function run(send: (message: ThreadMessage) => void): Promise<void> {
       });
     }
     const number = free.shift() as number;
+    Atomics.store(claims, number, 0);
     slot = slots[number] as Slot;
     slot.bytes.set(bytes);
     piece = slot.bytes.subarray(0, bytes.length);
@@ -99,7 +107,7 @@ async function run(send: (message: ThreadMessage) => void): Promise<void> {
       reader.push(piece, visit);
     } finally {
       // What came before an error is delivered before it.
-      send({ slot: number, events, state, more, stats: { ...reader.stats } });
+      send({ slot: number, portion, events, state, more, stats: { ...reader.stats } });
     }
   }
   const truncated = reader.end() > 0;
@@ -107,7 +115,7 @@ async function run(send: (message: ThreadMessage) => void): Promise<void> {
   send({ end: { truncated, stats: { ...reader.stats } } });
 }
 
-run(send).catch((error) => {
+run().catch((error) => {
   const scap = error instanceof ScapError;
   send({
     error: {

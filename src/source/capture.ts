@@ -2,7 +2,7 @@ import { open, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import type { Event } from '../event/index.ts';
 import { type InitialStateSink, type ReaderStats, ScapReader } from '../scap/index.ts';
-import { readOnThread } from './capture-thread.ts';
+import { type Seat, startReading, takeSeat } from './capture-thread.ts';
 import type { Source, SourceStats } from './index.ts';
 import { openPieces } from './pieces.ts';
 
@@ -26,12 +26,17 @@ export interface CaptureOptions {
   thread?: boolean;
 }
 
+/** Events that were read at one go. */
+export interface Portion {
+  deliver(visit: (event: Event) => void): void;
+}
+
 /** What comes before {@link CaptureSource}: events in portions. */
-export interface Feed {
+export interface Feed<P extends Portion = Portion> {
   readonly stats: ReaderStats;
   readonly flags: number;
   /** The next portion, to be delivered before the one after it is asked for; null at the end. Rejects with ScapError on what is no capture. */
-  next(): Promise<((visit: (event: Event) => void) => void) | null>;
+  next(): Promise<P | null>;
   /** At the end: true when an incomplete block is left over. */
   readonly truncated: boolean;
   close(): Promise<void>;
@@ -68,10 +73,10 @@ export async function openCapture(
           // When nobody waits any more, because the source was closed, its failure is nobody's.
           awaited.catch(() => {});
         }
-        const deliver = await within(awaited, deadline - Date.now());
-        if (deliver === undefined) break;
+        const portion = await within(awaited, deadline - Date.now());
+        if (portion === undefined) break;
         awaited = null;
-        if (deliver !== null) deliver(visit);
+        if (portion !== null) portion.deliver(visit);
         else {
           ended = true;
           await feed.close();
@@ -133,6 +138,11 @@ async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined
   }
 }
 
+function readOnThread(path: string, sink: InitialStateSink, chunkSize: number): Feed {
+  const reading = startReading(path, chunkSize, 1);
+  return takeSeat(reading.seats[0] as Seat, sink, reading);
+}
+
 /** Reads on this thread; only the file and gzip are left to libuv's pool. */
 async function readHere(path: string, sink: InitialStateSink, chunkSize: number): Promise<Feed> {
   const pieces = await openPieces(path, chunkSize);
@@ -148,7 +158,7 @@ async function readHere(path: string, sink: InitialStateSink, chunkSize: number)
     },
     async next() {
       const piece = await pieces.next();
-      if (piece !== null) return (visit) => reader.push(piece, visit);
+      if (piece !== null) return { deliver: (visit) => reader.push(piece, visit) };
       truncated = reader.end() > 0;
       return null;
     },

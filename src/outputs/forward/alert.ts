@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { PRIORITIES, type Priority } from '../../rules/index.ts';
 
 export { PRIORITIES, type Priority };
@@ -52,10 +52,13 @@ const keepNumbers: Reviver = (_key, value, context) =>
     ? rawJson(context.source)
     : value;
 
+/** A long, fractional or exponential number where a value may stand (and, harmlessly, what looks like one in a text). */
+const LOSSY = /(?:"\s*:|[[,])\s*-?\d(?:\d{15}|\d*[.eE])/;
+
 /** JSON without loss: a number that would be printed otherwise than it was read stays as it was written. */
 export function parseJson(text: string): unknown {
-  // The reviver costs more than the parse: only for texts with a long, fractional or exponential number.
-  return /\d{16}|\d[.eE]/.test(text) ? parseWithSource(text, keepNumbers) : JSON.parse(text);
+  // The reviver costs more than the parse: only where it is needed.
+  return LOSSY.test(text) ? parseWithSource(text, keepNumbers) : JSON.parse(text);
 }
 
 /** A field's value as text: strings as they are, numbers as they were written, the rest as JSON. */
@@ -121,10 +124,10 @@ export function problemOf(body: unknown): string | null {
 
 /** A uuid (version 8, RFC 9562) made from bytes: the same bytes give the same one. */
 export function uuidOf(bytes: Uint8Array | string): string {
-  const hash = createHash('sha256').update(bytes).digest().subarray(0, 16);
-  hash[6] = (hash[6] & 0x0f) | 0x80;
-  hash[8] = (hash[8] & 0x3f) | 0x80;
-  const hex = hash.toString('hex');
+  const digest = hash('sha256', bytes, 'buffer');
+  digest[6] = (digest[6] & 0x0f) | 0x80;
+  digest[8] = (digest[8] & 0x3f) | 0x80;
+  const hex = digest.toString('hex', 0, 16);
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
@@ -136,7 +139,12 @@ export const TEST_RULE = 'Test rule';
  * @param received milliseconds since the epoch.
  */
 export function readAlert(bytes: Buffer, received: number): Alert {
-  const body = parseJson(bytes.toString('utf8')) as Received;
+  return alertOf(parseJson(bytes.toString('utf8')), bytes, received);
+}
+
+/** The same for bytes that parseJson has read already and problemOf has passed. */
+export function alertOf(parsed: unknown, bytes: Buffer, received: number): Alert {
+  const body = parsed as Received;
   const level = priorityLevel(body.priority);
   const isTest = body.rule === TEST_RULE;
   return {

@@ -1,7 +1,18 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Drop, type DurableLog, type Entry, openLog } from '../log/index.ts';
-import { type Alert, PRIORITIES, priorityLevel, problemOf, readAlert, TEST_RULE, textOf, toJson } from './alert.ts';
+import {
+  type Alert,
+  alertOf,
+  PRIORITIES,
+  parseJson,
+  priorityLevel,
+  problemOf,
+  readAlert,
+  TEST_RULE,
+  textOf,
+  toJson,
+} from './alert.ts';
 import { compileCondition } from './condition.ts';
 import { type ForwardConfig, type OutputConfig, parseBytes, parseDuration } from './config.ts';
 import { type Environment, SINGLY, type Sink } from './destination.ts';
@@ -9,12 +20,15 @@ import { enricher } from './enrich.ts';
 import { createHttpClient } from './http.ts';
 import { type ForwardMetrics, forwardMetrics } from './metrics.ts';
 import type { Values } from './option.ts';
+import { createRecent } from './recent.ts';
 import { createRestraint } from './restraint.ts';
 import { startWorker, type Worker } from './worker.ts';
 
-/** Decoded alerts that are kept for the other outputs, which come to them a little later. */
-const DECODED = 256;
+/** Bytes of alerts that are kept as objects for the outputs, which come to them a little later. */
+const FRESH_BYTES = 1024 * 1024;
 const DEAD_BYTES = 256 * 1024 * 1024;
+/** How long somebody waits for the test of one output, in milliseconds. */
+const TEST_TIMEOUT = 8000;
 
 export interface DeadLetter {
   readonly output: string;
@@ -57,6 +71,11 @@ export interface Forwarder {
   readonly counters: ForwardMetrics;
   /** Tries every output: null when it is well, the error when not, "sent" for those that only a test alert can try. */
   check(): Promise<{ id: string; error: Error | null; how: 'checked' | 'opened' }[]>;
+  /**
+   * Sends the test alert to one output, past the queue. Resolves with its error, or null; what can be tried again is,
+   * also after that. @throws when there is no output of that id
+   */
+  test(output: string): Promise<Error | null>;
   deadLetters(output?: string): Promise<DeadLetter[]>;
   /** Delivers dead letters again. @returns how many were delivered, and how many were refused once more. */
   replay(output: string): Promise<{ delivered: number; refused: number }>;
@@ -97,15 +116,18 @@ export async function startForwarder(
     throw error;
   }
 
-  const decoded = new Map<number, Alert>();
+  /** What was just taken in, parsed; then, where there are several outputs, what the first of them made of it. */
+  const parsed = createRecent<unknown>(FRESH_BYTES);
+  const decoded = createRecent<Alert>(FRESH_BYTES);
   function decode(entry: Entry): Alert {
     let alert = decoded.get(entry.sequence);
     if (alert !== undefined) return alert;
-    alert = enrich(readAlert(entry.payload, entry.time));
-    if (config.outputs.length > 1) {
-      decoded.set(entry.sequence, alert);
-      if (decoded.size > DECODED) decoded.delete(decoded.keys().next().value as number);
-    }
+    const body = parsed.get(entry.sequence);
+    alert = enrich(
+      body === undefined ? readAlert(entry.payload, entry.time) : alertOf(body, entry.payload, entry.time),
+    );
+    parsed.delete(entry.sequence);
+    if (config.outputs.length > 1) decoded.set(entry.sequence, alert, entry.payload.length);
     return alert;
   }
 
@@ -217,33 +239,34 @@ export async function startForwarder(
   return {
     counters,
     async accept(body) {
-      let parsed: Record<string, unknown>;
+      let given: Record<string, unknown>;
       try {
-        parsed = JSON.parse(body.toString('utf8')) as Record<string, unknown>;
+        given = parseJson(body.toString('utf8')) as Record<string, unknown>;
       } catch (error) {
         counters.inputs.add({ source: 'requests', status: 'rejected' });
         throw new RejectedError(`it is no JSON: ${(error as Error).message}`);
       }
-      const problem = problemOf(parsed);
+      const problem = problemOf(given);
       if (problem !== null) {
         counters.inputs.add({ source: 'requests', status: 'rejected' });
         throw new RejectedError(problem);
       }
-      const level = priorityLevel(parsed.priority as string);
-      await queue.append(body, level);
+      const level = priorityLevel(given.priority as string);
+      const sequence = await queue.append(body, level);
+      parsed.set(sequence, given, body.length);
       counters.inputs.add({ source: 'requests', status: 'accepted' });
-      const fields = (parsed.output_fields ?? {}) as Record<string, string>;
+      const fields = (given.output_fields ?? {}) as Record<string, string>;
       const label = (name: string) => {
         const value = globals.customfields[name] ?? fields[name];
         return typeof value === 'string' ? value : textOf(value);
       };
       counters.events.add({
-        hostname: String(parsed.hostname ?? ''),
-        rule: parsed.rule as string,
+        hostname: String(given.hostname ?? ''),
+        rule: given.rule as string,
         // Falcosidekick's numbers: Debug 1 … Emergency 8.
         priority: String(PRIORITIES.length - level),
         priority_raw: PRIORITIES[level].toLowerCase(),
-        source: String(parsed.source || (parsed.rule === TEST_RULE ? 'internal' : 'syscalls')),
+        source: String(given.source || (given.rule === TEST_RULE ? 'internal' : 'syscalls')),
         k8s_ns_name: label('k8s.ns.name'),
         k8s_pod_name: label('k8s.pod.name'),
         ...Object.fromEntries(namedLabels.map((name) => [name.replace(/\W/g, '_'), label(name)])),
@@ -290,6 +313,23 @@ export async function startForwarder(
           }
         }),
       ),
+    async test(output) {
+      const found = outputs.get(output);
+      if (found === undefined) throw new Error(`there is no output ${output}`);
+      const alert = enrich(readAlert(testAlert(now()), now()));
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<Error>((resolve) => {
+        timer = setTimeout(() => {
+          resolve(new Error(`not delivered yet, still trying: ${found.worker.status.lastError ?? 'no answer'}`));
+        }, TEST_TIMEOUT);
+      });
+      const settled = new Promise<Error | null>((settle) =>
+        found.worker.inject([{ alert, entry: null, settled: settle }]),
+      );
+      const error = await Promise.race([settled, late]);
+      clearTimeout(timer);
+      return error === null ? null : new Error(redact(error.message));
+    },
     deadLetters: letters,
     async replay(output) {
       const found = outputs.get(output);

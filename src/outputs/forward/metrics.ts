@@ -16,9 +16,8 @@ export class Metric {
   }
 
   #key(labels: Readonly<Record<string, string>>): string {
-    const key = Object.entries(labels)
-      .map(([name, value]) => `${name}="${value.replace(/\\/g, '\\\\').replace(/\n/g, '\\n').replace(/"/g, '\\"')}"`)
-      .join(',');
+    let key = '';
+    for (const name in labels) key += `${key === '' ? '' : ','}${name}="${escapeLabel(labels[name])}"`;
     return this.#series.has(key) || this.#series.size < MAX_SERIES ? key : 'overflow="true"';
   }
   add(labels: Readonly<Record<string, string>>, count = 1): void {
@@ -37,6 +36,12 @@ export class Metric {
     );
     return `# HELP ${this.name} ${this.help}\n# TYPE ${this.name} ${this.type}\n${lines.map((line) => `${line}\n`).join('')}`;
   }
+}
+
+/** A label's value; most need nothing done to them. */
+function escapeLabel(value: string): string {
+  if (!/[\\\n"]/.test(value)) return value;
+  return value.replace(/\\/g, '\\\\').replace(/\n/g, '\\n').replace(/"/g, '\\"');
 }
 
 /** Falcosidekick's three, with its labels, and ours. */

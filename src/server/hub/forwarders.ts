@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Store } from '../../store/index.ts';
-import type { ReportRow } from '../api.ts';
-import { Refusal, type Route } from './route.ts';
+import type { DeadLetterRow, ReportRow } from '../api.ts';
+import { type Call, Refusal, type Route } from './route.ts';
 
 /** A forwarder that the hub asks how it is; its administration answers this host, or the bearer of the token. */
 export interface ForwarderAddress {
@@ -12,6 +12,7 @@ export interface ForwarderAddress {
 interface Status {
   readonly outputs: readonly {
     readonly id: string;
+    readonly destination: string;
     readonly circuit: string;
     readonly waiting: number;
     readonly lastError: string | null;
@@ -19,6 +20,23 @@ interface Status {
     readonly deadLetters: number;
   }[];
 }
+
+interface Replayed {
+  readonly delivered: number;
+  readonly refused: number;
+}
+
+/** As a forwarder lists them, the oldest first. */
+interface DeadLetter {
+  readonly reason: string;
+  readonly time: string;
+  readonly rule: string;
+  readonly received: number;
+  readonly alert: string;
+}
+
+/** Dead letters shown at most, the latest. */
+const LETTERS = 200;
 
 export interface Forwarders {
   /** How each is, asked now; one that does not answer has `error` in its body. */
@@ -41,6 +59,20 @@ export function createForwarders(
     return (await response.json()) as T;
   }
 
+  /** Asks the forwarder that the path names; what it answers instead is the caller's answer. */
+  async function tell<T>(call: Call, path: string, method = 'GET'): Promise<T> {
+    const address = addresses.find(({ url }) => new URL(url).host === call.param('name'));
+    if (address === undefined) throw new Refusal(404, `the hub knows no forwarder ${call.param('name')}`);
+    try {
+      return await ask<T>(address, path, method);
+    } catch (error) {
+      throw new Refusal(502, `the forwarder says: ${(error as Error).message}`);
+    }
+  }
+
+  const outputOf = async (call: Call): Promise<string> =>
+    (await call.body(z.strictObject({ output: z.string().min(1).max(200) }))).output;
+
   return {
     reports: () =>
       Promise.all(
@@ -48,8 +80,9 @@ export function createForwarders(
           const row = { kind: 'forwarder' as const, name: new URL(address.url).host, time: Date.now() };
           try {
             const { outputs } = await ask<Status>(address, '/status');
-            const destinations = outputs.map(({ id, circuit, waiting, lastError, failingSince, deadLetters }) => ({
+            const destinations = outputs.map(({ id, destination, circuit, waiting, lastError, failingSince, deadLetters }) => ({
               name: id,
+              destination,
               circuit,
               depth: waiting,
               error: lastError,
@@ -68,15 +101,8 @@ export function createForwarders(
         path: '/api/forwarders/:name/replay',
         access: 'analyst',
         handle: async (call) => {
-          const { output } = await call.body(z.strictObject({ output: z.string().min(1).max(200) }));
-          const address = addresses.find(({ url }) => new URL(url).host === call.param('name'));
-          if (address === undefined) throw new Refusal(404, `the hub knows no forwarder ${call.param('name')}`);
-          let result: { delivered: number; refused: number };
-          try {
-            result = await ask(address, `/dead-letters/replay?output=${encodeURIComponent(output)}`, 'POST');
-          } catch (error) {
-            throw new Refusal(502, `the forwarder says: ${(error as Error).message}`);
-          }
+          const output = await outputOf(call);
+          const result = await tell<Replayed>(call, `/dead-letters/replay?output=${encodeURIComponent(output)}`, 'POST');
           await store.record(
             call.caller.name,
             'replay dead letters',
@@ -84,6 +110,40 @@ export function createForwarders(
             `${output}: ${result.delivered} delivered, ${result.refused} refused`,
           );
           return result;
+        },
+      },
+      {
+        method: 'POST',
+        path: '/api/forwarders/:name/test',
+        access: 'admin',
+        handle: async (call) => {
+          const output = await outputOf(call);
+          const result = await tell<{ error: string | null }>(
+            call,
+            `/test-output?output=${encodeURIComponent(output)}`,
+            'POST',
+          );
+          await store.record(call.caller.name, 'test destination', null, `${output}: ${result.error ?? 'delivered'}`);
+          return result;
+        },
+      },
+      {
+        method: 'GET',
+        path: '/api/forwarders/:name/dead-letters',
+        access: 'viewer',
+        handle: async (call): Promise<DeadLetterRow[]> => {
+          const output = call.query('output') ?? '';
+          const letters = await tell<readonly DeadLetter[]>(call, `/dead-letters?output=${encodeURIComponent(output)}`);
+          return letters
+            .slice(-LETTERS)
+            .reverse()
+            .map(({ time, received, reason, rule, alert }) => ({
+              time: Date.parse(time),
+              received,
+              reason,
+              rule,
+              alert: alert.slice(0, 4000),
+            }));
         },
       },
     ],

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import type { Json, Store } from '../../store/index.ts';
-import { readAlert, uidOf } from '../../store/index.ts';
 import { VERSION } from '../../version.ts';
-import type { ActionRow, HealthDetail, ReportRow } from '../api.ts';
+import type { HealthDetail, ReportRow } from '../api.ts';
 import { type Call, Refusal, type Route } from './route.ts';
+import { expensesOf } from './sensors.ts';
 import { readRetention } from './settings.ts';
 
 /**
@@ -49,6 +49,7 @@ export function healthRoutes(
         if (series.host !== '') lastSeen.set(series.host, Math.max(lastSeen.get(series.host) ?? 0, group.lastSeen));
       }
     }
+    const asked = (await Promise.all(others.map((other) => other.reports()))).flat();
     return {
       version: VERSION,
       started,
@@ -62,7 +63,9 @@ export function healthRoutes(
         rss: process.memoryUsage.rss(),
       },
       retention: await readRetention(store),
-      reports: [...(await Promise.all(others.map((other) => other.reports()))).flat(), ...reports],
+      // The costs of rules are given summed; a sensor's own would be most of the answer.
+      reports: [...asked, ...reports].map((one) => ({ ...one, body: { ...one.body, rules: null } })),
+      rules: expensesOf([...asked, ...reports]).slice(0, 200),
       hosts: [...lastSeen]
         .map(([name, time]) => ({ name, lastSeen: time / 1000, day: day.get(name) ?? 0 }))
         .sort((a, b) => a.name.localeCompare(b.name)),
@@ -94,30 +97,8 @@ export function healthRoutes(
     return null;
   }
 
-  async function action(call: Call): Promise<null> {
-    const said = await call.body(
-      z.strictObject({
-        /** The alert's `uuid`. */
-        alert: z.string().min(1).max(200),
-        action: z.string().max(200),
-        target: z.string().max(1000),
-        status: z.string().max(100),
-        detail: z.string().max(10_000).default(''),
-        undo: z.string().max(10_000).nullable().default(null),
-      }),
-    );
-    const { alert } = readAlert(JSON.stringify({ uuid: said.alert, rule: 'x', priority: 'Debug' }));
-    const time = Date.now();
-    const row: ActionRow = { ...said, time };
-    await store.write((writer) =>
-      writer.run('INSERT INTO actions(time, uid, body) VALUES(?,?,?)', time * 1000, uidOf(alert), JSON.stringify(row)),
-    );
-    return null;
-  }
-
   return [
     { method: 'GET', path: '/api/health', access: 'viewer', handle: detail },
     { method: 'POST', path: '/api/reports', access: 'ingest', handle: report },
-    { method: 'POST', path: '/api/actions', access: 'ingest', handle: action },
   ];
 }

@@ -12,6 +12,7 @@ import { healthRoutes } from './health.ts';
 import { createOidc, type OidcSettings } from './oidc.ts';
 import { createPages, SECURITY_HEADERS, UI_DIRECTORY } from './page.ts';
 import { BODY_BYTES, type Call, type Caller, mayUse, problem, Refusal, type Route } from './route.ts';
+import { createResponders, type ResponderAddress } from './responders.ts';
 import { createRuleBook } from './rules.ts';
 import { createSensors } from './sensors.ts';
 import { accountRoutes, readRetention, sessionRoutes, storeRoutes } from './settings.ts';
@@ -30,6 +31,8 @@ export interface HubOptions {
   readonly captureDirectories?: readonly string[] | undefined;
   /** Forwarders that are asked how they are. */
   readonly forwarders?: readonly ForwarderAddress[] | undefined;
+  /** Responders that are asked how they are, and to take actions back. */
+  readonly responders?: readonly ResponderAddress[] | undefined;
   /** Sensors whose metrics are asked for, as http://10.0.0.1:8765. */
   readonly sensors?: readonly string[] | undefined;
   readonly uiDirectory?: string | undefined;
@@ -79,7 +82,13 @@ export function createHub(options: HubOptions): Hub {
       : createOidc({ ...options.oidc, publicUrl: options.publicUrl }, options.fetch);
   const captures = createCaptures(store, directory, options.captureDirectories);
   const forwarders = createForwarders(store, options.forwarders ?? [], options.fetch);
-  const book = createRuleBook(store, options.ruleFiles ?? [], () => captures.latest(10), log);
+  const responders = createResponders(store, options.responders ?? [], options.fetch);
+  const sensors = createSensors(options.sensors ?? [], options.fetch);
+  const book = createRuleBook(store, options.ruleFiles ?? [], {
+    recordings: () => captures.latest(10),
+    sensors: () => sensors.reports(),
+    log,
+  });
 
   let retaining: Promise<unknown> | null = null;
   const retain = (): void => {
@@ -131,12 +140,11 @@ export function createHub(options: HubOptions): Hub {
           one.alert.time,
           one.id,
         );
-        const actions = await store.sql.all('SELECT body FROM actions WHERE uid=? ORDER BY time', BigInt(one.uid));
         return spliced(
           {
             ...rows[0],
             captures: await captures.of(one),
-            actions: actions.map((row) => JSON.parse(row.body as string) as unknown),
+            actions: await responders.of(one),
             newer: newer?.id ?? null,
             older: older?.id ?? null,
           },
@@ -189,7 +197,8 @@ export function createHub(options: HubOptions): Hub {
     ...book.routes,
     ...exceptionRoutes(store, book),
     ...forwarders.routes,
-    ...healthRoutes(store, started, [createSensors(options.sensors ?? [], options.fetch), forwarders]),
+    ...responders.routes,
+    ...healthRoutes(store, started, [sensors, forwarders, responders]),
     ...accountRoutes(store, access),
     ...storeRoutes(store, directory, retain),
   ];
@@ -279,6 +288,7 @@ export function createHub(options: HubOptions): Hub {
       }),
     close: async () => {
       clearInterval(timer);
+      sensors.close();
       if (server !== null) {
         const closing = server;
         closing.closeAllConnections();

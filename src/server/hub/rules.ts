@@ -17,6 +17,7 @@ import type {
   ExplainNode,
   Explanation,
   FieldInfo,
+  ReportRow,
   RuleCheck,
   RuleFile,
   RuleProblem,
@@ -25,6 +26,7 @@ import type {
 import { essence, filterOf } from './alerts.ts';
 import { attackMatrix } from './attack.ts';
 import { type Call, Refusal, type Route } from './route.ts';
+import { expensesOf } from './sensors.ts';
 import { judgeRecording } from './timeline.ts';
 
 /** The rules that the hub knows: the files that it was started with, and those saved in its editor. */
@@ -142,12 +144,18 @@ export function explain(expr: Expr, alert: Alert, truth: boolean | null = true):
   }
 }
 
-/** @param recordings the files of the latest recordings, for back-tests */
+/** What the rules are tried on, and who says what they cost. */
+interface Surroundings {
+  /** The files of the latest recordings, for back-tests. */
+  readonly recordings: () => Promise<readonly string[]>;
+  readonly sensors: () => Promise<readonly ReportRow[]>;
+  readonly log: (message: string) => void;
+}
+
 export function createRuleBook(
   store: Store,
   paths: readonly string[],
-  recordings: () => Promise<readonly string[]>,
-  log: (message: string) => void,
+  { recordings, sensors, log }: Surroundings,
 ): RuleBook {
   let known: Promise<LoadResult> | null = null;
   let lastGood: ReadonlyMap<string, Rule> = new Map();
@@ -210,14 +218,16 @@ export function createRuleBook(
     return out;
   }
 
-  /** Costs that sensors report as `rules: {name: nanoseconds}`. */
+  /** Mean costs of an evaluation, in nanoseconds: by the sensors that are asked, and those that report. */
   async function costs(): Promise<Map<string, number>> {
-    const out = new Map<string, number>();
-    for (const row of await store.sql.all("SELECT body FROM reports WHERE kind='sensor'")) {
-      const { rules: said } = JSON.parse(row.body as string) as { rules?: Record<string, unknown> };
-      for (const [name, cost] of Object.entries(said ?? {})) if (typeof cost === 'number') out.set(name, cost);
-    }
-    return out;
+    const said = (await store.sql.all("SELECT body FROM reports WHERE kind='sensor'")).map(
+      (row): ReportRow => ({ kind: 'sensor', name: '', time: 0, body: JSON.parse(row.body as string) }),
+    );
+    return new Map(
+      expensesOf([...(await sensors()), ...said]).flatMap(({ name, evaluations, nanoseconds }) =>
+        evaluations > 0 ? [[name, nanoseconds / evaluations] as const] : [],
+      ),
+    );
   }
 
   async function list(call: Call): Promise<{ rules: RuleRow[]; files: RuleFile[] }> {
