@@ -42,18 +42,23 @@ export function isSegment(bytes: Buffer, base: number): boolean {
   return bytes.length >= SEGMENT_HEADER && bytes.subarray(0, SEGMENT_HEADER).equals(segmentHeader(base));
 }
 
-/** A record's bytes. */
-export function encode(entry: Entry): Buffer {
-  const bytes = Buffer.allocUnsafe(RECORD_HEADER + entry.payload.length);
-  bytes.writeUInt16LE(MARK, 0);
-  bytes[2] = entry.priority;
-  bytes[3] = 0;
-  bytes.writeUInt32LE(entry.payload.length, 4);
-  bytes.writeUInt32LE(entry.sequence >>> 0, 8);
-  bytes.writeUInt32LE(Math.floor(entry.sequence / 2 ** 32), 12);
-  bytes.writeDoubleLE(entry.time, 16);
-  entry.payload.copy(bytes, RECORD_HEADER);
-  bytes.writeUInt32LE(crc32(bytes.subarray(RECORD_HEADER), crc32(bytes.subarray(0, 24))), 24);
+/** The bytes of records, one after the other. */
+export function encode(entries: readonly Entry[]): Buffer {
+  const bytes = Buffer.allocUnsafe(entries.reduce((sum, { payload }) => sum + RECORD_HEADER + payload.length, 0));
+  let at = 0;
+  for (const { sequence, time, priority, payload } of entries) {
+    bytes.writeUInt16LE(MARK, at);
+    bytes[at + 2] = priority;
+    bytes[at + 3] = 0;
+    bytes[at + 3] = 0;
+    bytes.writeUInt32LE(payload.length, at + 4);
+    bytes.writeUInt32LE(sequence >>> 0, at + 8);
+    bytes.writeUInt32LE(Math.floor(sequence / 2 ** 32), at + 12);
+    bytes.writeDoubleLE(time, at + 16);
+    bytes.writeUInt32LE(crc32(payload, crc32(bytes.subarray(at, at + 24))), at + 24);
+    payload.copy(bytes, at + RECORD_HEADER);
+    at += RECORD_HEADER + payload.length;
+  }
   return bytes;
 }
 

@@ -28,6 +28,8 @@ export interface LogOptions {
   readonly whenFull?: 'drop_oldest' | 'drop_newest' | 'block';
   /** A segment is closed at this size; default 16 MiB, or an eighth of maxBytes when that is less. */
   readonly segmentBytes?: number;
+  /** Bytes of the newest entries that stay in memory for readers that are up to date; default 256 KiB. */
+  readonly tailBytes?: number;
   readonly files?: Files;
   readonly now?: () => number;
 }
@@ -69,6 +71,14 @@ interface Segment {
   generation: number;
 }
 
+/** An entry that was just appended, and where it ends in its segment. */
+interface Recent {
+  readonly entry: Entry;
+  readonly segment: Segment;
+  readonly generation: number;
+  readonly end: number;
+}
+
 const PRIORITIES = 8;
 /** Bytes appended by one write. */
 const GROUP = 1024 * 1024;
@@ -76,6 +86,11 @@ const READ = 256 * 1024;
 /** With durability `write`: the longest time that an entry is not on the disk itself. */
 const SYNC_INTERVAL = 100;
 const CURSOR_SLOT = 32;
+const TAIL = 256 * 1024;
+/** A write at once that takes longer than this shows that the page cache does not just take it: milliseconds. */
+const SLOW_WRITE = 2;
+/** How long writes then go to another thread, milliseconds. */
+const SLOW_PERIOD = 1000;
 
 /** Opens the log, cutting a torn tail. @throws Error with code `LOG_IN_USE` when another process has it open. */
 export async function openLog(options: LogOptions): Promise<DurableLog> {
@@ -108,6 +123,7 @@ export class DurableLog {
   readonly #maxAge: number;
   readonly #whenFull: 'drop_oldest' | 'drop_newest' | 'block';
   readonly #segmentBytes: number;
+  readonly #tailLimit: number;
   readonly #now: () => number;
 
   #segments: Segment[] = [];
@@ -117,6 +133,11 @@ export class DurableLog {
   #writing: Promise<void> | null = null;
   #failed: Error | null = null;
   #syncTimer: NodeJS.Timeout | null = null;
+  #syncing = 0;
+  #slowUntil = 0;
+  /** The newest entries, without a gap. */
+  #tail: Recent[] = [];
+  #tailBytes = 0;
   /** Whatever removes or rewrites segments, one after the other. */
   #changing: Promise<void> = Promise.resolve();
   /** Damaged places already counted, `base:offset`. */
@@ -133,6 +154,7 @@ export class DurableLog {
     this.#maxAge = options.maxAge ?? Number.POSITIVE_INFINITY;
     this.#whenFull = options.whenFull ?? 'drop_oldest';
     this.#segmentBytes = options.segmentBytes ?? Math.min(16 * 1024 * 1024, Math.ceil(this.#maxBytes / 8));
+    this.#tailLimit = options.tailBytes ?? TAIL;
     this.#now = options.now ?? Date.now;
   }
 
@@ -257,16 +279,19 @@ export class DurableLog {
           priority,
           payload,
         }));
-        const bytes = entries.length === 1 ? encode(entries[0]) : Buffer.concat(entries.map(encode));
+        const bytes = encode(entries);
         try {
-          await segment.file.write(bytes, segment.size);
+          await this.#put(segment, bytes);
           if (this.#durability === 'fsync') await segment.file.sync();
         } catch (error) {
           await segment.file.truncate(segment.size).catch(() => {});
           throw error;
         }
-        for (const entry of entries) count(segment, entry);
-        segment.size += bytes.length;
+        for (const entry of entries) {
+          count(segment, entry);
+          segment.size += RECORD_HEADER + entry.payload.length;
+          this.#remember({ entry, segment, generation: segment.generation, end: segment.size });
+        }
         this.#failed = null;
         const first = this.#next;
         this.#next += entries.length;
@@ -286,6 +311,32 @@ export class DurableLog {
         throw error;
       }
     }
+  }
+
+  /** Writes at once as long as that takes no time: a disk that makes us wait is waited for by another thread. */
+  async #put(segment: Segment, bytes: Buffer): Promise<void> {
+    const before = performance.now();
+    if (this.#durability === 'fsync' || this.#syncing > 0 || before < this.#slowUntil)
+      return segment.file.write(bytes, segment.size);
+    segment.file.writeNow(bytes, segment.size);
+    const after = performance.now();
+    if (after - before > SLOW_WRITE) this.#slowUntil = after + SLOW_PERIOD;
+  }
+
+  #remember(recent: Recent): void {
+    this.#tail.push(recent);
+    this.#tailBytes += recent.entry.payload.length;
+    if (this.#tailBytes <= this.#tailLimit) return;
+    // Half of it at once, so that the rest is rarely moved.
+    let gone = 0;
+    while (gone < this.#tail.length && this.#tailBytes > this.#tailLimit / 2)
+      this.#tailBytes -= this.#tail[gone++].entry.payload.length;
+    this.#tail.splice(0, gone);
+  }
+
+  #forgetTail(): void {
+    this.#tail = [];
+    this.#tailBytes = 0;
   }
 
   /** The error of the last write, null when it went well. */
@@ -316,9 +367,13 @@ export class DurableLog {
   #syncSoon(segment: Segment): void {
     this.#syncTimer ??= setTimeout(() => {
       this.#syncTimer = null;
-      segment.file.sync().catch((error: Error) => {
-        if (!this.#closed) this.#failed = error;
-      });
+      this.#syncing++;
+      segment.file
+        .sync()
+        .catch((error: Error) => {
+          if (!this.#closed) this.#failed = error;
+        })
+        .finally(() => this.#syncing--);
     }, SYNC_INTERVAL);
     this.#syncTimer.unref();
   }
@@ -360,6 +415,7 @@ export class DurableLog {
 
   /** Removes a segment and counts what nobody will read any more. */
   async #discard(segment: Segment, reason: DropReason): Promise<void> {
+    this.#forgetTail();
     const passed = this.#passed();
     await eachRecord(segment.file, SEGMENT_HEADER, segment.size, (entry) => {
       if (entry.sequence > passed) this.#drop(reason, entry.priority, 1);
@@ -393,6 +449,7 @@ export class DurableLog {
   async #withdraw(segment: Segment, priority: number): Promise<void> {
     const others = segment.counts.some((number, i) => i !== priority && number > 0);
     if (!others) return this.#discard(segment, 'full');
+    this.#forgetTail();
     const kept: Entry[] = [];
     const passed = this.#passed();
     await eachRecord(segment.file, SEGMENT_HEADER, segment.size, (entry) => {
@@ -400,7 +457,7 @@ export class DurableLog {
       if (entry.priority === priority) this.#drop('full', priority, 1);
       else kept.push({ ...entry, payload: Buffer.from(entry.payload) });
     });
-    const bytes = Buffer.concat([segmentHeader(segment.base), ...kept.map(encode)]);
+    const bytes = Buffer.concat([segmentHeader(segment.base), encode(kept)]);
     const file = await this.#files.open(`${segment.path}.tmp`);
     await file.write(bytes, 0);
     if (this.#durability !== 'memory') await file.sync();
@@ -471,6 +528,7 @@ export class DurableLog {
     const consumer = new Consumer(name, cursor, {
       next: () => this.#next,
       segments: () => this.#segments,
+      tail: () => this.#tail,
       collect: () => this.#exclusive(() => this.#collect()),
       damaged: (segment, offset, number) => this.#damaged(segment, offset, number),
     });
@@ -573,25 +631,26 @@ async function openCursor(file: File, initial: number): Promise<Cursor> {
   if (slots.length === 0) {
     const cursor = { file, value: initial, turn: 0 };
     // Both slots exist from the start: a full disk cannot stop a cursor from moving.
-    await writeCursor(cursor);
-    await writeCursor(cursor);
+    writeCursor(cursor);
+    writeCursor(cursor);
     return cursor;
   }
   const newest = slots.reduce((a, b) => (b.time > a.time ? b : a));
   return { file, value: newest.sequence, turn: newest.time + 1 };
 }
 
-async function writeCursor(cursor: Cursor): Promise<void> {
+function writeCursor(cursor: Cursor): void {
   const turn = cursor.turn++;
   // The slot is an empty-ish record: the same checksum guards it. `time` is the turn.
   const bytes = Buffer.alloc(CURSOR_SLOT);
-  encode({ sequence: cursor.value, time: turn, priority: 0, payload: Buffer.alloc(4) }).copy(bytes);
-  await cursor.file.write(bytes, (turn % 2) * CURSOR_SLOT);
+  encode([{ sequence: cursor.value, time: turn, priority: 0, payload: Buffer.alloc(4) }]).copy(bytes);
+  cursor.file.writeNow(bytes, (turn % 2) * CURSOR_SLOT);
 }
 
 interface Shared {
   next(): number;
   segments(): readonly Segment[];
+  tail(): readonly Recent[];
   collect(): Promise<void>;
   damaged(segment: Segment, offset: number, number: number): void;
 }
@@ -629,7 +688,7 @@ export class Consumer {
 
   /** The next entries in order, at most `limit` of them and about 256 KiB; none when all is read. */
   async read(limit: number): Promise<Entry[]> {
-    const entries: Entry[] = [];
+    const entries = this.#readTail(limit);
     while (entries.length === 0 && this.#position < this.#log.next()) {
       const segments = this.#log.segments();
       const index = segments.findLastIndex((segment) => segment.base <= this.#position);
@@ -655,6 +714,21 @@ export class Consumer {
       this.#position = Math.max(this.#position, end);
     }
     return entries;
+  }
+
+  /** What is still in memory, for a reader that is up to date. */
+  #readTail(limit: number): Entry[] {
+    const tail = this.#log.tail();
+    const first = tail[0]?.entry.sequence;
+    if (first === undefined || this.#position < first || this.#position >= this.#log.next()) return [];
+    const found = tail.slice(this.#position - first, this.#position - first + limit);
+    const last = found.at(-1);
+    if (last === undefined) return [];
+    this.#position = last.entry.sequence + 1;
+    this.#segment = last.segment;
+    this.#generation = last.generation;
+    this.#offset = last.end;
+    return found.map(({ entry }) => entry);
   }
 
   /** Collects entries from the current offset. @returns false when the segment has no further entry. */
@@ -720,7 +794,7 @@ export class Consumer {
       this.#dirty = true;
       this.#saving = this.#saving.then(async () => {
         this.#dirty = false;
-        await writeCursor(this.#cursor);
+        writeCursor(this.#cursor);
         const segments = this.#log.segments();
         if (segments.length > 1 && segments[1].base <= this.#cursor.value + 1) await this.#log.collect();
       });
