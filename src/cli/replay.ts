@@ -1,4 +1,4 @@
-import { newCommand, runCommand } from './command.ts';
+import { CommandError, EXIT_USAGE, newCommand, runCommand } from './command.ts';
 import { addFlags, type FalcoFlags } from './flags.ts';
 import { runSensor } from './runtime.ts';
 import { runInput } from './sensor.ts';
@@ -6,6 +6,7 @@ import { setUp } from './setup.ts';
 
 interface ReplayFlags extends FalcoFlags {
   stats?: true;
+  threads?: string;
 }
 
 /** `windhover replay FILE.scap`: judges a capture; alerts on stdout, the statistics on stderr. */
@@ -15,10 +16,15 @@ export async function main(args: string[]): Promise<number> {
       ['windhover replay capture.scap', 'with the default rules'],
       ['windhover replay -r my_rules.yaml -o json_output=true capture.scap', 'own rules, JSON alerts'],
       ['windhover replay --stats capture.scap', 'how fast it was, and what each rule cost'],
+      ['windhover replay --threads 2 day.scap', 'a long capture in less time'],
     ]),
     true,
   )
     .argument('<capture>', 'a .scap file, plain or compressed; - for standard input')
+    .option(
+      '--threads <number>',
+      'judge on so many threads: the same alerts in the same order, sooner, for more memory',
+    )
     .option('--stats', 'print events, seconds, rates and the cost of each rule as JSON on standard error');
   return runCommand(command, args, () => replay(command.opts<ReplayFlags>(), command.args[0] ?? ''));
 }
@@ -34,6 +40,7 @@ async function replay(flags: ReplayFlags, capture: string): Promise<number> {
     pidfile: null,
     channels: [],
     statistics: 'stderr',
+    judges: threads(flags.threads),
   });
   if (flags.stats) {
     const seconds = (performance.now() - start) / 1000;
@@ -59,4 +66,13 @@ async function replay(flags: ReplayFlags, capture: string): Promise<number> {
     process.stderr.write(`${JSON.stringify(stats)}\n`);
   }
   return end.kind === 'drops' ? 1 : 0;
+}
+
+/** More judges than this would only repeat each other's state. */
+const MAX_THREADS = 8;
+
+function threads(text: string | undefined): number {
+  const number = Number(text ?? 1);
+  if (Number.isInteger(number) && number >= 1 && number <= MAX_THREADS) return number;
+  throw new CommandError(`Error: --threads takes a number from 1 to ${MAX_THREADS}, not '${text}'`, EXIT_USAGE);
 }

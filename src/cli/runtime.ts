@@ -29,6 +29,8 @@ export interface RunOptions {
   readonly channels: readonly Channel[];
   /** Where the statistics at the end go. */
   readonly statistics: 'stdout' | 'stderr' | 'nowhere';
+  /** Replay: how many threads judge; 1 when left out. */
+  readonly judges?: number;
 }
 
 export interface RunResult {
@@ -54,7 +56,7 @@ export async function runSensor(first: RunInput, options: RunOptions): Promise<R
   };
   const raise = (alert: InternalAlert): void => outputs.push(formatInternalAlert(alert, form(input)));
 
-  const pipeline = await openPipelineFor(input.setup, emit, () => outputs.drainedTo(REPLAY_WAITING), options.verbose);
+  const pipeline = await openPipelineFor(input.setup, emit, () => outputs.drainedTo(REPLAY_WAITING), options);
   log.info(`Enabled event sources: ${pipeline.sources.join(', ')}`);
   if (options.pidfile !== null) writeFileSync(options.pidfile, `${process.pid}\n`);
   const service = await startService(
@@ -141,14 +143,19 @@ function changedForRestart(before: Config, after: Config): string[] {
   return FIXED_KEYS.filter((key) => !isDeepStrictEqual(before[key], after[key]));
 }
 
-/** Replay runs on this thread: nothing can overflow, and each alert comes in the order of the capture. */
+/** Replay runs on this thread (and others, if asked to): nothing can overflow, and alerts come in the order of the capture. */
 async function openPipelineFor(
   setup: PipelineSetup,
   alerts: (messages: readonly Message[]) => void,
   room: () => Promise<void>,
-  verbose: boolean,
+  { verbose, judges = 1 }: Pick<RunOptions, 'verbose' | 'judges'>,
 ): Promise<Pipeline> {
   if (setup.config.engine.kind === 'replay') {
+    if (judges > 1) {
+      const { canShareReplay, openSharedReplay } = await import('./shared-replay.ts');
+      if (canShareReplay(setup)) return openSharedReplay(setup, judges, { alerts, room });
+      log.warning('One thread judges: capture.enabled and simulate_drops need all events on one.');
+    }
     const { openPipeline } = await import('../pipeline.ts');
     return openPipeline(setup, { alerts, room });
   }

@@ -106,9 +106,15 @@ export function createDropMonitor(
       ]);
       for (const action of options.actions) act(action, { drops, fields });
     },
-    summary: () =>
-      'Syscall event drop monitoring:\n' +
-      `   - event drop detected: ${occurrences} occurrences\n` +
-      `   - num times actions taken: ${actions}\n`,
+    summary: () => dropSummary(occurrences, actions),
   };
+}
+
+/** See {@link DropMonitor.summary}. */
+export function dropSummary(occurrences: number, actions: number): string {
+  return (
+    'Syscall event drop monitoring:\n' +
+    `   - event drop detected: ${occurrences} occurrences\n` +
+    `   - num times actions taken: ${actions}\n`
+  );
 }

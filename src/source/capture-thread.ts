@@ -114,9 +114,9 @@ export interface SharedPortion extends Portion {
 
 /**
  * Takes a seat of a reading. Events come in the same order with the same bytes as from a ScapReader on this thread.
- * @param reading given to one seat on the thread that started it: closing that one ends the reading
+ * @param failed says why the reading thread fails (see {@link Reading}); without it, its failure is just its end
  */
-export function takeSeat(seat: Seat, sink: InitialStateSink, reading?: Reading): Feed<SharedPortion> {
+export function takeSeat(seat: Seat, sink: InitialStateSink, failed?: Promise<never>): Feed<SharedPortion> {
   const { port } = seat;
   const claims = new Int32Array(seat.claims);
   const slots = seat.slots.map((memory) => viewSlot(memory, seat.chunkSize));
@@ -132,7 +132,7 @@ export function takeSeat(seat: Seat, sink: InitialStateSink, reading?: Reading):
   const fail = (error: Error): void =>
     arrived({ error: { message: error.message, code: undefined, scapOffset: null } });
   port.on('message', arrived);
-  reading?.failed.catch(fail);
+  failed?.catch(fail);
   let closed = false;
   port.on('close', () => {
     if (!closed) fail(new Error('the thread that reads the capture has ended'));
@@ -211,7 +211,6 @@ export function takeSeat(seat: Seat, sink: InitialStateSink, reading?: Reading):
     async close() {
       closed = true;
       port.close();
-      await reading?.close();
     },
   };
 }

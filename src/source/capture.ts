@@ -58,10 +58,18 @@ export async function openCapture(
 ): Promise<CaptureSource> {
   const chunkSize = options.chunkSize ?? 1 << 20;
   const thread = options.thread ?? (availableParallelism() > 1 && (await isLargeAndCompressed(path)));
-  const feed = thread ? readOnThread(path, sink, chunkSize) : await readHere(path, sink, chunkSize);
+  const reading = thread ? startReading(path, chunkSize, 1) : null;
+  const feed: Feed =
+    reading === null ? await readHere(path, sink, chunkSize) : takeSeat(reading.seats[0] as Seat, sink, reading.failed);
   /** The portion that was asked for and did not come in time. */
   let awaited: ReturnType<Feed['next']> | null = null;
   let ended = false;
+
+  async function close(): Promise<void> {
+    ended = true;
+    await feed.close();
+    await reading?.close();
+  }
 
   async function next(visit: (event: Event) => void, timeoutMs: number): Promise<number> {
     const before = feed.stats.events;
@@ -77,14 +85,10 @@ export async function openCapture(
         if (portion === undefined) break;
         awaited = null;
         if (portion !== null) portion.deliver(visit);
-        else {
-          ended = true;
-          await feed.close();
-        }
+        else await close();
       }
     } catch (error) {
-      ended = true;
-      await feed.close();
+      await close();
       throw error;
     }
     return feed.stats.events - before;
@@ -104,10 +108,7 @@ export async function openCapture(
     },
     next,
     stats: (): SourceStats => ({ events: feed.stats.events, drops: {} }),
-    close() {
-      ended = true;
-      void feed.close();
-    },
+    close: () => void close(),
   };
 }
 
@@ -136,11 +137,6 @@ async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined
   } finally {
     clearTimeout(timer);
   }
-}
-
-function readOnThread(path: string, sink: InitialStateSink, chunkSize: number): Feed {
-  const reading = startReading(path, chunkSize, 1);
-  return takeSeat(reading.seats[0] as Seat, sink, reading);
 }
 
 /** Reads on this thread; only the file and gzip are left to libuv's pool. */
