@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Event } from '../event/index.ts';
 import type { FieldRef, Rule, Value } from '../rules/index.ts';
-import { loadRuleSet } from '../sensor/rule-set.ts';
+import { loadTraceableRuleSet } from '../sensor/rule-set.ts';
 import { openCapture } from '../source/index.ts';
 import { State } from '../state/index.ts';
 import { CommandError, EXIT_USAGE, newCommand, runCommand } from './command.ts';
@@ -55,7 +55,7 @@ async function run(flags: ExplainFlags, [first = '', second]: readonly string[])
     wanted = { num: Number(flags.event) };
   }
   if (capture === undefined) throw new CommandError('Error: name the capture after the rule.', EXIT_USAGE);
-  const loaded = loadRuleSet(runInput(flags, await setUp(flags, true)).setup);
+  const loaded = loadTraceableRuleSet(runInput(flags, await setUp(flags, true)).setup);
   const rule = loaded.rules.find((r) => r.name === name);
   if (rule === undefined) throw new CommandError(`Error: Rule "${name}" is not loaded`);
   const found = await explainEvent(capture, wanted, rule, (field) => loaded.catalogue.bind(field.name, field.argument));

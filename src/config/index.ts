@@ -1,6 +1,7 @@
 /** The configuration: falco.yaml, what it includes, and `-o` options, checked, with every default filled in. */
-import type { ConfigDocument, ConfigFile } from './document.ts';
+import type { ConfigFile } from './document.ts';
 import type { Position } from './error.ts';
+import { keptConfig, readMainFile } from './main-file.ts';
 import type { Config } from './schema.ts';
 
 export type { ConfigFile } from './document.ts';
@@ -39,13 +40,21 @@ export interface LoadedConfig {
   readonly warnings: readonly ConfigWarning[];
   /** Files in which something was reported. */
   readonly doubtful: ReadonlySet<string>;
-  readonly locate: ConfigDocument['locate'];
 }
 
 /** Reads and checks the configuration; rejects with a {@link ConfigError}. */
 export async function loadConfig(request: ConfigRequest = {}): Promise<LoadedConfig> {
+  const main = readMainFile(request);
+  const place = keptConfig(main, request.options ?? []);
+  const known = place?.read() ?? null;
+  if (known !== null) {
+    const { path, text, embedded } = main;
+    return { config: known, files: [{ path, text }], directories: [], embedded, warnings: [], doubtful: new Set() };
+  }
   const { load } = await import('./load.ts');
-  return load(request);
+  const loaded = load(request, main);
+  if (loaded.warnings.length === 0) place?.write(loaded.config);
+  return loaded;
 }
 
 /** The JSON schema of the configuration (`--config-schema`). */

@@ -1,25 +1,20 @@
 /** Reading the configuration: apart, because the libraries for it are large and only needed once. */
-import { existsSync, readFileSync } from 'node:fs';
 import { nearest } from '../diagnostic.ts';
 import { checkConfig } from './check.ts';
 import { coerce } from './coerce.ts';
-import { type ConfigDocument, type ConfigFile, readDocument } from './document.ts';
+import { type ConfigDocument, readDocument } from './document.ts';
 import { ConfigError } from './error.ts';
-import { type ConfigRequest, type ConfigWarning, DEFAULT_CONFIG_FILE, type LoadedConfig } from './index.ts';
+import type { ConfigRequest, ConfigWarning, LoadedConfig } from './index.ts';
+import { type MainFile, readMainFile } from './main-file.ts';
 import { type Option, parseOption } from './option.ts';
 import { type Config, configSchema, keyDocs } from './schema.ts';
 
-/** Used when there is no configuration file. */
-const EMBEDDED = `
-rules_files: []
-engine: {kind: modern_ebpf}
-stdout_output: {enabled: true}
-log_stderr: true
-log_syslog: false
-`;
+interface LocatedConfig extends LoadedConfig {
+  readonly locate: ConfigDocument['locate'];
+}
 
 /** Reads and checks the configuration; throws {@link ConfigError}. */
-export function load(request: ConfigRequest): LoadedConfig {
+export function load(request: ConfigRequest, main: MainFile = readMainFile(request)): LocatedConfig {
   const options = (request.options ?? []).map((text): Option => {
     try {
       return parseOption(text);
@@ -27,25 +22,11 @@ export function load(request: ConfigRequest): LoadedConfig {
       throw new ConfigError((error as Error).message);
     }
   });
-  const path = request.file ?? (!request.embedded && existsSync(DEFAULT_CONFIG_FILE) ? DEFAULT_CONFIG_FILE : null);
-  const main = path === null ? { path: '(embedded default)', text: EMBEDDED } : readMain(path);
   const document = readDocument(main, options, request.environment ?? process.env);
-  return { ...interpret(document, main.path), embedded: path === null };
+  return { ...interpret(document, main.path), embedded: main.embedded };
 }
 
-function readMain(path: string): ConfigFile {
-  try {
-    return { path, text: readFileSync(path, 'utf8') };
-  } catch (error) {
-    throw new ConfigError(
-      `Could not read the configuration file ${path}: ${(error as NodeJS.ErrnoException).code ?? error}`,
-      null,
-      'Name an existing file with -c.',
-    );
-  }
-}
-
-function interpret(document: ConfigDocument, file: string): Omit<LoadedConfig, 'embedded'> {
+function interpret(document: ConfigDocument, file: string): Omit<LocatedConfig, 'embedded'> {
   const warnings: ConfigWarning[] = [];
   const warn = (path: readonly PropertyKey[], message: string): void => {
     warnings.push({ message, position: document.locate(path) });

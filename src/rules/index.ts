@@ -12,6 +12,7 @@ export {
 export { eventTypesOf } from './events.ts';
 export { FormatError, parseOutput } from './format.ts';
 export { compileGlob, type Glob } from './glob.ts';
+export { packRules, type RulesImage, unpackRules } from './image.ts';
 export {
   compareOperands,
   constantsOf,

@@ -1,10 +1,19 @@
-import { type Alias, isAlias, isMap, isScalar, isSeq, parseAllDocuments, type Node as YamlLibNode } from 'yaml';
+import { createRequire } from 'node:module';
+import type { Alias, Node as YamlLibNode } from 'yaml';
 import { fromByteString, toByteString } from '../bytes.ts';
 
 /**
  * YAML as Falco's reader (yaml-cpp) sees it: scalars are texts, decoded only where a kind is wanted; of a key that
  * stands twice the first counts; aliases are followed. Positions are offsets in the byte string.
  */
+
+/** Loaded when there is something to parse: it is large, and most starts find their rules parsed already. */
+let library: typeof import('yaml') | null = null;
+
+function yaml(): typeof import('yaml') {
+  library ??= createRequire(import.meta.url)('yaml') as typeof import('yaml');
+  return library;
+}
 
 export type Node = MapNode | SeqNode | ScalarNode;
 type Range = readonly [start: number, end: number];
@@ -48,6 +57,7 @@ const MAX_NODES = 1_000_000;
  * @throws YamlError when it is not YAML.
  */
 export function parseYaml(text: string): (Node | null)[] {
+  const { isAlias, isMap, isScalar, isSeq, parseAllDocuments } = yaml();
   let documents: ReturnType<typeof parseAllDocuments>;
   try {
     documents = parseAllDocuments(text, {
@@ -106,6 +116,7 @@ function isNullText(text: string): boolean {
 /** Escapes such as `\u00e9` give characters, the rest of the text is bytes: such a scalar is read again as text. */
 function unescaped(raw: string, value: string): string {
   if (!raw.includes('\\u') && !raw.includes('\\U') && !raw.includes('\\x') && !/\\[N_LP]/.test(raw)) return value;
+  const { isScalar, parseAllDocuments } = yaml();
   const again = parseAllDocuments(fromByteString(raw), { schema: 'failsafe', prettyErrors: false, logLevel: 'silent' });
   const node = Array.isArray(again) ? again[0]?.contents : null;
   return isScalar(node) && typeof node.value === 'string' ? toByteString(node.value) : value;

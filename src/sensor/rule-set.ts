@@ -1,5 +1,6 @@
 /** Reads and loads the rules of a setup. */
 import { readFileSync } from 'node:fs';
+import { kept } from '../cache.ts';
 import { type Config, enabledRules, type LoadedPlugin, loadedPlugins } from '../config/index.ts';
 import { type BoundCatalogue, fieldCatalogue } from '../fields/index.ts';
 import {
@@ -9,9 +10,12 @@ import {
   loadRules,
   PRIORITIES,
   type Priority,
+  packRules,
   parsePriority,
   type Rule,
   type RulesFile,
+  type RulesImage,
+  unpackRules,
 } from '../rules/index.ts';
 import { appendOutput } from './append-output.ts';
 
@@ -20,7 +24,6 @@ export interface LoadedRules {
   readonly rules: readonly Rule[];
   /** Those to be judged: turned on, and severe enough. */
   readonly active: readonly Rule[];
-  readonly files: readonly FileResult[];
   readonly catalogue: BoundCatalogue;
 }
 
@@ -63,23 +66,55 @@ export function loadFiles(
   return loadRules(files, catalogue, { output: appendOutput(config, catalogue, print) });
 }
 
-/** Loads the rules of a setup; throws {@link RulesError}. */
-export function loadRuleSet(setup: {
+interface RulesSetup {
   readonly config: Config;
   readonly rulesFiles: readonly string[];
   readonly print: string;
-}): LoadedRules {
-  const { config } = setup;
+}
+
+/** What makes rules of text: when it changes, rules that were kept are worth nothing. */
+const LOADER = ['../rules/', '../fields/', '../event/', './', '../config/plugins.ts', '../../package.json'].map(
+  (path) => new URL(path, import.meta.url),
+);
+
+/**
+ * The rules of a setup, for judging: conditions do not say where in the text they stand ({@link RulesImage}). Rules that
+ * were loaded before, from the same text, are not parsed again. Throws {@link RulesError}.
+ */
+export function loadRuleSet(setup: RulesSetup): LoadedRules {
+  const { config, print } = setup;
+  const files = readRulesFiles(setup.rulesFiles);
   const catalogue = catalogueFor(config);
-  const result = loadFiles(readRulesFiles(setup.rulesFiles), config, catalogue, setup.print);
+  const { append_output, static_fields } = config;
+  const place = kept<RulesImage>('rules', [files, append_output, static_fields, loadedPlugins(config), print], LOADER);
+  let image = place.read();
+  if (image === null) {
+    image = packRules(loadAll(files, setup, catalogue));
+    place.write(image);
+  }
+  return loaded(unpackRules(image, catalogue), config, catalogue);
+}
+
+/** As {@link loadRuleSet}, but each part of a condition says where it comes from, for explanations. */
+export function loadTraceableRuleSet(setup: RulesSetup): LoadedRules {
+  const catalogue = catalogueFor(setup.config);
+  return loaded(loadAll(readRulesFiles(setup.rulesFiles), setup, catalogue), setup.config, catalogue);
+}
+
+function loadAll(files: readonly RulesFile[], setup: RulesSetup, catalogue: BoundCatalogue): readonly Rule[] {
+  const { config } = setup;
+  const result = loadFiles(files, config, catalogue, setup.print);
   if (result.ruleSet === null || result.definitions === null) {
     const first = result.files.find((file) => !file.successful);
     throw new RulesError(`${first?.name ?? ''}: ${first?.errors[0]?.message ?? 'Invalid'}`, result.files);
   }
   const unmet = unmetRequirements(result, loadedPlugins(config));
   if (unmet !== null) throw new RulesError(unmet, result.files);
-  const { rules } = result.ruleSet;
-  return { rules, active: activeRules(rules, config), files: result.files, catalogue };
+  return result.ruleSet.rules;
+}
+
+function loaded(rules: readonly Rule[], config: Config, catalogue: BoundCatalogue): LoadedRules {
+  return { rules, active: activeRules(rules, config), catalogue };
 }
 
 /** What the rules require of plugins and do not get, in Falco's words. */
