@@ -1,4 +1,5 @@
 import { EVENTS, type Event, type EventInfo } from '../event/index.ts';
+import { parameterOf } from '../fields/index.ts';
 import type { Rule } from '../rules/index.ts';
 import { FdType } from '../scap/index.ts';
 import type { Fd, State, Thread } from '../state/index.ts';
@@ -46,11 +47,11 @@ const SAMPLE = 1024;
  * Compiles rules into an engine over one state.
  *
  * Design: an event of a type that no rule reads costs one look-up. Otherwise a few numbers are at hand: the
- * signatures of its process, its ancestry, its file or socket, its outcome, and its parameters; each but the
- * last is computed once for as long as that thing does not change. A signature maps to a mask of the rules that
- * it does not exclude; the masks' intersection is remembered by their numbers. It is nearly always empty, and then the
- * event is done. The rules left are judged exactly, by a generated function in which all that is known is
- * a bit test.
+ * signatures of its process, its ancestry, its file or socket, and its outcome; each is computed once for as long as
+ * that thing does not change. A signature maps to a mask of the rules that it does not exclude; the masks' intersection
+ * is remembered by their numbers. It is nearly always empty, and then the event is done. Rules that are left are asked
+ * for the signature of the event's parameters, too, and then judged exactly, by a generated function in which all that
+ * is known is a bit test.
  */
 export function createEngine(rules: readonly Rule[], state: State, options: EngineOptions): Engine {
   const evaluations = new Float64Array(rules.length);
@@ -73,15 +74,20 @@ export function createEngine(rules: readonly Rule[], state: State, options: Engi
     const l = lineage.unused ? 0 : signatures.lineage(event, thread);
     const f = file.unused ? 0 : signatures.file(event, state.fd);
     const o = result.unused ? 0 : group.outcome(event, state);
-    const a = parameters.unused ? 0 : parameterScope.signature(event, state);
-    const candidates = group.candidates(
+    const combination = group.combination(
       process.unused ? 0 : process.of(p),
       lineage.unused ? 0 : lineage.of(l),
       file.unused ? 0 : file.of(f),
       result.unused ? 0 : result.of(o),
-      parameters.unused ? 0 : parameters.of(a),
     );
+    let { candidates } = combination;
     if (candidates.length === 0) return;
+    // Parameters are new with every event: they are read only for rules that nothing else excludes.
+    let a = 0;
+    if (!parameters.unused) {
+      a = parameterScope.signature(event, state);
+      candidates = group.narrow(combination, parameters.of(a));
+    }
     const pb = scopes[0].truth[p] as Int32Array;
     const lb = scopes[1].truth[l] as Int32Array;
     const fb = scopes[2].truth[f] as Int32Array;
@@ -252,7 +258,7 @@ function scopeOf(term: BoundTerm, info: EventInfo): number {
     case 'flags':
       return flagsParam(info) >= 0
         ? 3
-        : term.check.left.kind === 'field' && term.check.left.name === 'evt.arg'
+        : term.check.left.kind === 'field' && parameterOf(term.check.left) !== null
           ? 4
           : -1;
     case 'parameter':

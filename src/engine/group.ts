@@ -13,6 +13,15 @@ const COMBINATIONS = 4096;
 const OUTCOMES = 256;
 const NONE: readonly number[] = [];
 
+/** What masks of process, ancestry, file and outcome leave together. */
+export interface Combination {
+  /** By position in {@link Group.rules}, ascending. */
+  readonly candidates: readonly number[];
+  /** What is left of them beside each mask of parameters, by its number. */
+  readonly narrowed: (readonly number[] | undefined)[];
+}
+const NOTHING: Combination = { candidates: NONE, narrowed: [] };
+
 /** The rules that one event type can meet, and what is remembered about them. */
 export class Group {
   /** In the order of definition. */
@@ -32,8 +41,8 @@ export class Group {
   readonly #terms: readonly EventTerm[];
   readonly #codegen: boolean;
 
-  #keys = new Int32Array(FEW_COMBINATIONS * 8).fill(-1);
-  #candidates: (readonly number[])[] = new Array(FEW_COMBINATIONS).fill(NONE);
+  #keys = new Int32Array(FEW_COMBINATIONS * 4).fill(-1);
+  #combinations: Combination[] = new Array(FEW_COMBINATIONS).fill(NOTHING);
   #lastCombination = FEW_COMBINATIONS - 1;
   /** Combinations computed since the table grew. */
   #misses = 0;
@@ -103,44 +112,50 @@ export class Group {
     return signature;
   }
 
-  /** The rules (by position in {@link rules}, ascending) that no mask excludes. */
-  candidates(process: number, lineage: number, file: number, outcome: number, parameters: number): readonly number[] {
+  /** The rules that masks of those numbers do not exclude. */
+  combination(process: number, lineage: number, file: number, outcome: number): Combination {
     const hash =
       Math.imul(process, 0x9e3779b1) ^
       Math.imul(lineage, 0x85ebca6b) ^
       Math.imul(file, 0xc2b2ae35) ^
-      Math.imul(outcome, 0x27d4eb2f) ^
-      Math.imul(parameters, 0x165667b1);
+      Math.imul(outcome, 0x27d4eb2f);
     const slot = (hash ^ (hash >>> 15)) & this.#lastCombination;
     const keys = this.#keys;
-    const base = slot << 3;
-    if (
-      keys[base] === process &&
-      keys[base + 1] === lineage &&
-      keys[base + 2] === file &&
-      keys[base + 3] === outcome &&
-      keys[base + 4] === parameters
-    ) {
-      return this.#candidates[slot] as readonly number[];
+    const base = slot << 2;
+    if (keys[base] === process && keys[base + 1] === lineage && keys[base + 2] === file && keys[base + 3] === outcome) {
+      return this.#combinations[slot] as Combination;
     }
-    const ids = [process, lineage, file, outcome, parameters];
-    const masks = this.masks.map((table, i) => table.masks[ids[i] as number] as Int32Array);
+    const ids = [process, lineage, file, outcome];
+    const masks = ids.map((id, i) => (this.masks[i] as MaskTable).masks[id] as Int32Array);
     const found: number[] = [];
     for (let rule = 0; rule < this.rules.length; rule++) {
-      if (masks.every((mask) => ((mask[rule >> 5] as number) & (1 << (rule & 31))) !== 0)) found.push(rule);
+      if (masks.every((mask) => has(mask, rule))) found.push(rule);
     }
-    const candidates = found.length === 0 ? NONE : found;
+    const combination = found.length === 0 ? NOTHING : { candidates: found, narrowed: [] };
     keys.set(ids, base);
-    this.#candidates[slot] = candidates;
-    if (++this.#misses > this.#candidates.length && this.#candidates.length < COMBINATIONS) this.#growCombinations();
-    return candidates;
+    this.#combinations[slot] = combination;
+    if (++this.#misses > this.#combinations.length && this.#combinations.length < COMBINATIONS) {
+      this.#growCombinations();
+    }
+    return combination;
+  }
+
+  /** Those of the candidates that the mask of parameters does not exclude either. */
+  narrow({ candidates, narrowed }: Combination, parameters: number): readonly number[] {
+    let left = narrowed[parameters];
+    if (left === undefined) {
+      const mask = this.parameters.masks[parameters] as Int32Array;
+      left = candidates.filter((rule) => has(mask, rule));
+      narrowed[parameters] = left;
+    }
+    return left;
   }
 
   /** Forgets the combinations: to find them again is cheap, and happens once a size. */
   #growCombinations(): void {
-    const size = this.#candidates.length * 4;
-    this.#keys = new Int32Array(size * 8).fill(-1);
-    this.#candidates = new Array(size).fill(NONE);
+    const size = this.#combinations.length * 4;
+    this.#keys = new Int32Array(size * 4).fill(-1);
+    this.#combinations = new Array(size).fill(NOTHING);
     this.#lastCombination = size - 1;
     this.#misses = 0;
   }
@@ -153,6 +168,10 @@ export class Group {
       this.#terms,
     ));
   }
+}
+
+function has(mask: Int32Array, rule: number): boolean {
+  return ((mask[rule >> 5] as number) & (1 << (rule & 31))) !== 0;
 }
 
 /** Position of the parameter that holds the return value; −1 when the type has none. */

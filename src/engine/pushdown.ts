@@ -1,5 +1,5 @@
 import { EVENTS, EventFlag, type EventInfo } from '../event/index.ts';
-import { fieldsOf } from '../fields/index.ts';
+import { fieldsOf, parameterOf } from '../fields/index.ts';
 import { type Check, constantsOf, type FieldRef, literalsOf, print, type Rule } from '../rules/index.ts';
 import { type Condition, specialise } from './specialise.ts';
 
@@ -109,7 +109,11 @@ const SENDS_PATH = /^SYSCALL_(FCHMOD|FCHOWN|FCHDIR)_X$/;
 
 /** Fields that show a descriptor: those of its own class, and the texts of all parameters. */
 const isFd = ({ name }: FieldRef): boolean =>
-  name.startsWith('fd.') || name === 'evt.args' || name === 'evt.info' || name === 'evt.arg';
+  name.startsWith('fd.') ||
+  name === 'evt.args' ||
+  name === 'evt.info' ||
+  name === 'evt.arg' ||
+  name.startsWith('evt.arg.');
 
 function readsFd(condition: Condition): boolean {
   switch (condition.kind) {
@@ -213,16 +217,13 @@ function decided(check: Check, up: boolean, supposed: Supposition): boolean | nu
   const { left, operator, modifier } = check;
   if (left.kind !== 'field' || modifier !== null || check.right?.kind === 'operand') return null;
   if (supposed.succeeded === null) return fileTerm(check, left.name);
+  if (left.name.startsWith('evt.arg') && parameterOf(left) === 'flags') {
+    return operator === 'contains' && literalsOf(check.right).every(({ text }) => WRITE_FLAG.test(text)) ? false : null;
+  }
   switch (left.name) {
     case 'evt.is_open_write':
     case 'evt.is_open_create':
       return isTrue(check) === null ? null : isTrue(check) !== true;
-    case 'evt.arg':
-      return left.argument === 'flags' &&
-        operator === 'contains' &&
-        literalsOf(check.right).every(({ text }) => WRITE_FLAG.test(text))
-        ? false
-        : null;
     case 'evt.rawres':
     case 'fd.num':
       return resultTerm(check, supposed.succeeded);

@@ -1,4 +1,5 @@
 import { EVENTS, type EventInfo } from '../event/index.ts';
+import { parameterOf } from '../fields/index.ts';
 import { type Check, type Expr, print } from '../rules/index.ts';
 
 /**
@@ -91,10 +92,10 @@ function foldCheck(check: Check, info: EventInfo): Condition {
 function knownResult(check: Check, info: EventInfo): boolean | null {
   const { left, operator, modifier, right } = check;
   if (left.kind !== 'field') return null;
-  if (left.name === 'evt.arg' || left.name === 'evt.rawarg') {
-    const name = left.argument;
+  const name = parameterOf(left);
+  if (name !== null) {
     // Numbers address parameters by position; generic events name their parameters in other ways.
-    if (name === null || /^\d+$/.test(name) || GENERIC.has(info.type)) return null;
+    if (/^\d+$/.test(name) || GENERIC.has(info.type)) return null;
     return info.params.some((param) => param.name === name) ? null : false;
   }
   if (modifier !== null) return null;

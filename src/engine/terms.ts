@@ -1,5 +1,5 @@
 import type { Event } from '../event/index.ts';
-import { bindOperand, type Extractor, type Field, fieldsOf } from '../fields/index.ts';
+import { bindOperand, type Extractor, type Field, fieldsOf, parameterOf } from '../fields/index.ts';
 import {
   type Check,
   compareOperands,
@@ -127,9 +127,11 @@ function decidesField(ref: FieldRef): Decides | 'constant' {
     case 'evt.is_open_read':
     case 'evt.is_open_write':
       return 'flags';
-    case 'evt.arg':
-      return ref.argument === 'flags' ? 'flags' : 'parameter';
   }
+  // Both are read from the event whenever they are asked for.
+  const parameter = parameterOf(ref);
+  if (parameter !== null) return parameter === 'flags' && field.name.startsWith('evt.arg') ? 'flags' : 'parameter';
+  if (field.name.startsWith('fs.path.')) return 'parameter';
   switch (field.depends) {
     case 'constant':
       return 'constant';

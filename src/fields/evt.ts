@@ -662,6 +662,21 @@ export const EVT_FIELDS: readonly Field[] = [
   row('evt.is_open_create', 'BOOL', 'event', 'Whether an open or creat made a new file.', isOpenCreate),
 ];
 
+/**
+ * The parameter, by name or position, that a field reads: that of `evt.arg[NAME]`, `evt.arg.NAME` and the same with
+ * `evt.rawarg`; null for other fields.
+ */
+export function parameterOf({
+  name,
+  argument,
+}: {
+  readonly name: string;
+  readonly argument: string | null;
+}): string | null {
+  if (name === 'evt.arg' || name === 'evt.rawarg') return argument;
+  return name.startsWith('evt.arg.') ? name.slice(8) : name.startsWith('evt.rawarg.') ? name.slice(11) : null;
+}
+
 /** `evt.arg.NAME`, `evt.rawarg.NAME` and `evt.abspath.src` as fields of their own. */
 export function dottedEvtField(name: string): Field | undefined {
   const match = /^(evt\.arg|evt\.rawarg|evt\.abspath)\.(.+)$/.exec(name);

@@ -14,6 +14,7 @@ import { WINDHOVER_FIELDS } from './windhover.ts';
 
 export type { BoundCatalogue, CatalogueOptions } from './catalogue.ts';
 export { watchNames } from './dns.ts';
+export { parameterOf } from './evt.ts';
 export type { Extractor, Field } from './field.ts';
 export { isMetadata, keepMoment, type Moment } from './metadata.ts';
 export { bindOperand, bindPrinted, fieldsOf } from './operand.ts';
