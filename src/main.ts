@@ -1,4 +1,6 @@
 /** The program: argv → command. Each command is loaded only when it is called. */
+import { endWithParent } from './cli/parent.ts';
+
 /** What comes first on the command line; anything else is the sensor with Falco's flags. */
 const COMMANDS: Readonly<Record<string, () => Promise<{ main(args: string[]): Promise<number> }>>> = {
   demo: () => import('./cli/demo.ts'),
@@ -14,6 +16,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ main(args: string[]): Pr
   up: () => import('./cli/up.ts'),
 };
 
+endWithParent();
 const [first = '', ...rest] = process.argv.slice(2);
 const load = Object.hasOwn(COMMANDS, first) ? COMMANDS[first] : undefined;
 const command = load === undefined ? await import('./cli/falco.ts') : await load();

@@ -84,7 +84,10 @@ export async function main(args: string[]): Promise<number> {
     .option('--database <url>', 'a PostgreSQL database instead of SQLite')
     .option('--rules <file...>', 'rule files that alerts are explained with and exceptions are tried against')
     .option('--captures <dir...>', 'directories that sensors of this host record into')
-    .option('--sensor <url...>', 'sensors whose metrics are asked for, as http://127.0.0.1:8765; a name may stand for many')
+    .option(
+      '--sensor <url...>',
+      'sensors whose metrics are asked for, as http://127.0.0.1:8765; a name may stand for many',
+    )
     .option('--forwarder <url...>', 'forwarders to ask how they are, as http://127.0.0.1:2801')
     .option('--responder <url...>', 'responders to ask how they are, as http://127.0.0.1:2803')
     .option('--peer-token-file <file>', 'the token that forwarders and responders ask for')

@@ -1,10 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
 import { styleText } from 'node:util';
 import { CommandError, newCommand, runCommand } from './command.ts';
 import { rulesToLoad, setUp } from './setup.ts';
@@ -14,9 +16,12 @@ interface Options {
   readonly listen: string;
   readonly forwardPort: string;
   readonly sensorPort: string;
+  readonly respondPort: string;
   readonly forwardConfig?: string;
+  readonly respondConfig?: string;
   readonly demo?: true;
   readonly sensor: boolean;
+  readonly responder: boolean;
 }
 
 /** A member of the tree: what it is called, how it is started, and whether all end with it. */
@@ -36,26 +41,51 @@ const MAX_DELAY_MS = 30_000;
 const SETTLED_MS = 60_000;
 
 /**
- * `windhover up`: sensor, forwarder and hub on one host, as one tree of processes. Alerts go sensor → forwarder
- * (whose queue keeps them while the hub is away) → hub. A member that dies is started again.
+ * What the sensor adds to the fields of its alerts beside what each rule's output names: enough for the hub to draw the
+ * process tree and to explain conditions, and for the responder to find the process.
+ */
+const EXTRA_FIELDS = {
+  match: { source: 'syscall' },
+  extra_fields: [
+    ...['evt.type', 'evt.res', 'fd.name', 'fd.typechar', 'user.name', 'user.uid', 'user.loginname'],
+    ...['proc.name', 'proc.exepath', 'proc.cmdline', 'proc.cwd', 'proc.tty', 'proc.pid', 'proc.pid.ts', 'proc.ppid'],
+    ...['proc.pname', 'proc.pexepath', 'proc.pcmdline'],
+    ...[2, 3, 4, 5].flatMap((n) => [`proc.aname[${n}]`, `proc.apid[${n}]`, `proc.acmdline[${n}]`]),
+    ...['container.id', 'container.name', 'container.image.repository', 'container.image.tag'],
+    ...['k8s.ns.name', 'k8s.pod.name'],
+  ],
+};
+
+/**
+ * `windhover up`: sensor, forwarder, hub and responder on one host, as one tree of processes. Alerts go sensor →
+ * forwarder (whose queue keeps them while another is away) → hub and responder; the responder tells the hub what it did.
+ * A member that dies is started again, and all end with this process, however it ends.
  */
 export async function main(args: string[]): Promise<number> {
-  const command = newCommand('windhover up', 'Sensor, forwarder and hub on this host, in one tree of processes.', [
-    ['windhover up', 'watch this host; the UI is on http://127.0.0.1:2802'],
-    ['windhover up --demo', 'watch a small workload of our own instead, to see what it looks like'],
+  const command = newCommand(
+    'windhover up',
+    'Sensor, forwarder, hub and responder on this host, in one tree of processes.',
     [
-      'windhover up --forward-config sidekick.yaml -- -c falco.yaml',
-      'with other destinations, and flags for the sensor',
+      ['windhover up', 'watch this host; the UI is on http://127.0.0.1:2802'],
+      ['windhover up --demo', 'watch a small workload of our own instead, to see what it looks like'],
+      [
+        'windhover up --forward-config sidekick.yaml -- -c falco.yaml',
+        'with other destinations, and flags for the sensor',
+      ],
+      ['windhover up --respond-config talon.yaml', 'act upon alerts, too'],
     ],
-  ])
+  )
     .argument('[flags...]', 'flags for the sensor, after --')
     .option('--data <dir>', `where everything is kept (default: ${defaultData()}; with --demo, until the end)`)
     .option('--listen <addr>', 'address and port of the UI', '127.0.0.1:2802')
     .option('--forward-port <port>', 'port of the forwarder on 127.0.0.1', '2801')
     .option('--sensor-port <port>', 'port of the sensor’s health and metrics on 127.0.0.1', '8765')
+    .option('--respond-port <port>', 'port of the responder on 127.0.0.1', '2803')
+    .option('--respond-config <file>', 'what to do about alerts, in the configuration of Falco Talon')
     .option('--forward-config <file>', 'further destinations, in the configuration of Falcosidekick')
     .option('--demo', 'watch a harmless workload that does what intruders do')
-    .option('--no-sensor', 'hub and forwarder only, for alerts from elsewhere')
+    .option('--no-sensor', 'for alerts from elsewhere only')
+    .option('--no-responder', 'act upon nothing')
     .passThroughOptions();
   return runCommand(command, args, () => up(command.opts<Options>(), command.args));
 }
@@ -73,6 +103,7 @@ function keptSecret(file: string): string {
 }
 
 async function up(options: Options, sensorFlags: readonly string[]): Promise<number> {
+  process.title = ['windhover', ...process.argv.slice(2)].join(' ');
   if (options.data !== undefined) return run(options, options.data, sensorFlags);
   if (!options.demo) return run(options, defaultData(), sensorFlags);
   const data = mkdtempSync(join(tmpdir(), 'windhover-'));
@@ -85,17 +116,25 @@ async function up(options: Options, sensorFlags: readonly string[]): Promise<num
 
 async function run(options: Options, data: string, sensorFlags: readonly string[]): Promise<number> {
   try {
-    for (const part of ['', 'hub', 'queue', 'recordings'])
+    for (const part of ['', 'hub', 'queue', 'recordings', 'respond', 'quarantine'])
       mkdirSync(join(data, part), { recursive: true, mode: 0o700 });
   } catch (error) {
     throw new CommandError(
       `cannot write to ${data}: ${(error as Error).message}\n  Name another directory with --data.`,
     );
   }
+  const page = options.listen.replace(/^(0\.0\.0\.0|\[::\])?:/, '127.0.0.1:');
+  await assertFree(page, '--listen');
+  await assertFree(`127.0.0.1:${options.forwardPort}`, '--forward-port');
+  if (options.responder) await assertFree(`127.0.0.1:${options.respondPort}`, '--respond-port');
   const token = keptSecret(join(data, 'ingest-token'));
   const loaded = await setUp({ option: ['log_level=error'] }, true);
   const rules = rulesToLoad({}, loaded).files;
-  const forwarderUrl = `http://127.0.0.1:${options.forwardPort}`;
+  const [forwarder, responder, sensor] = [options.forwardPort, options.respondPort, options.sensorPort].map(
+    (port) => `http://127.0.0.1:${port}`,
+  );
+  // A demonstration's login is said again when it is over: by then the first time has scrolled away.
+  const login = options.demo ? demoLogin(join(data, 'admin-password')) : null;
 
   // Secrets go by the environment: a command line is for all to read.
   const members: Member[] = [
@@ -103,31 +142,46 @@ async function run(options: Options, data: string, sensorFlags: readonly string[
       name: 'hub',
       args: [
         'hub',
-        '--data',
-        join(data, 'hub'),
-        '--listen',
-        options.listen,
-        '--captures',
-        join(data, 'recordings'),
-        '--forwarder',
-        forwarderUrl,
-        ...(options.sensor && !options.demo ? ['--sensor', `http://127.0.0.1:${options.sensorPort}`] : []),
+        ...['--data', join(data, 'hub'), '--listen', options.listen, '--captures', join(data, 'recordings')],
+        ...['--forwarder', `${forwarder}`],
+        ...(options.responder ? ['--responder', `${responder}`] : []),
+        ...(options.sensor ? ['--sensor', `${sensor}`] : []),
+        ...(login === null ? [] : ['--admin-password-file', join(data, 'admin-password')]),
         ...rules.flatMap((file) => ['--rules', file]),
       ],
       env: { WINDHOVER_INGEST_TOKEN: token },
     },
-    {
-      name: 'forwarder',
-      args: ['forward', ...(options.forwardConfig === undefined ? [] : ['-c', options.forwardConfig])],
-      env: {
-        LISTENADDRESS: '127.0.0.1',
-        LISTENPORT: options.forwardPort,
-        WEBUI_URL: `http://${options.listen.replace(/^(0\.0\.0\.0|\[::\])?:/, '127.0.0.1:')}/api/v1/`,
-        WEBUI_TOKEN: token,
-        QUEUE_PATH: join(data, 'queue'),
-      },
-    },
   ];
+  if (options.responder) {
+    members.push({
+      name: 'responder',
+      args: [
+        'respond',
+        ...(options.respondConfig === undefined ? [] : ['-c', options.respondConfig]),
+        ...(options.demo ? ['-r', DEMO_RESPONSE] : []),
+      ],
+      env: {
+        LISTEN_ADDRESS: '127.0.0.1',
+        LISTEN_PORT: options.respondPort,
+        JOURNAL_PATH: join(data, 'respond'),
+        QUARANTINE: join(data, 'quarantine'),
+        HUB_URL: `http://${page}`,
+        HUB_TOKEN: token,
+      },
+    });
+  }
+  members.push({
+    name: 'forwarder',
+    args: ['forward', ...(options.forwardConfig === undefined ? [] : ['-c', options.forwardConfig])],
+    env: {
+      LISTENADDRESS: '127.0.0.1',
+      LISTENPORT: options.forwardPort,
+      WEBUI_URL: `http://${page}/api/v1/`,
+      WEBUI_TOKEN: token,
+      ...(options.responder ? { TALON_ADDRESS: `${responder}/` } : {}),
+      QUEUE_PATH: join(data, 'queue'),
+    },
+  });
   if (options.sensor) {
     members.push({
       name: 'sensor',
@@ -137,29 +191,59 @@ async function run(options: Options, data: string, sensorFlags: readonly string[
         ...configured({
           json_output: 'true',
           'http_output.enabled': 'true',
-          'http_output.url': `${forwarderUrl}/`,
+          'http_output.url': `${forwarder}/`,
           'capture.path_prefix': join(data, 'recordings/alert'),
+          'append_output[]': JSON.stringify(EXTRA_FIELDS),
+          'webserver.enabled': 'true',
+          'webserver.listen_address': '127.0.0.1',
+          'webserver.listen_port': options.sensorPort,
+          'webserver.prometheus_metrics_enabled': 'true',
+          'metrics.enabled': 'true',
+          'metrics.output_rule': 'false',
         }),
         ...configured(
           options.demo
             ? { 'capture.enabled': 'true', 'capture.mode': 'all_rules', 'capture.default_duration': '2000' }
-            : {
-                'webserver.enabled': 'true',
-                'webserver.listen_address': '127.0.0.1',
-                'webserver.listen_port': options.sensorPort,
-                'webserver.prometheus_metrics_enabled': 'true',
-                'metrics.enabled': 'true',
-                'metrics.output_rule': 'false',
-              },
+            : {},
         ),
       ],
       env: {},
-      ...(options.demo
-        ? { once: `The page on http://${options.listen} shows what happened (the login stands above). Ctrl-C ends.` }
-        : {}),
+      ...(login === null
+        ? {}
+        : {
+            once: [
+              'Now look at what happened, why each alert fired, and how to silence it:',
+              `  http://${page}     user: admin     password: ${login}`,
+              'Ctrl-C ends.',
+            ].join('\n'),
+          }),
     });
   }
+  if (login !== null) process.stderr.write(`The page: http://${page}     user: admin     password: ${login}\n\n`);
   return supervise(members);
+}
+
+/** The response rules of the demonstration: a dry run. */
+const DEMO_RESPONSE = fileURLToPath(new URL('../../demo/response.yaml', import.meta.url));
+
+/** Makes up a password and leaves it for the hub. */
+function demoLogin(file: string): string {
+  const password = randomBytes(9).toString('base64url');
+  writeFileSync(file, password, { mode: 0o600 });
+  return password;
+}
+
+/** Says at once, and what to do about it, that another program has an address. */
+function assertFree(address: string, flag: string): Promise<void> {
+  const [, host = '', port = ''] = /^(.*):(\d+)$/.exec(address) ?? [];
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', (error: NodeJS.ErrnoException) => {
+      const why = error.code === 'EADDRINUSE' ? 'another program listens there' : error.message;
+      reject(new CommandError(`cannot listen on ${address}: ${why}\n  Choose another with ${flag}.`));
+    });
+    probe.listen(Number(port), host.replace(/^\[|\]$/g, ''), () => probe.close(() => resolve()));
+  });
 }
 
 function onLines(stream: Readable | null, take: (line: string) => void): void {
@@ -190,7 +274,8 @@ async function supervise(members: readonly Member[]): Promise<number> {
   function start(member: Member, delay: number): void {
     const began = Date.now();
     const child = spawn(process.execPath, [...PROGRAM, ...member.args], {
-      stdio: ['ignore', member.name === 'sensor' ? 'pipe' : 'inherit', 'pipe'],
+      // By the channel a member notices when this process is gone, however it went.
+      stdio: ['ignore', member.name === 'sensor' ? 'pipe' : 'inherit', 'pipe', 'ipc'],
       env: { ...process.env, ...member.env },
     });
     running.set(member.name, child);

@@ -203,7 +203,8 @@ export async function startResponder({
   }
   for (const { id, at, actions } of journal.runs.values()) {
     // The end may have come before the hub was told.
-    if (at > now() - REPORTED_AGAIN) actions.forEach((_action, index) => reports?.changed(`${id}/${index}`));
+    if (at < now() - REPORTED_AGAIN) continue;
+    for (const index of actions.keys()) reports?.changed(`${id}/${index}`);
   }
   for (const run of [...journal.runs.values()]) {
     if (run.actions.some((_action, index) => !ENDED.includes(journal.entry(run, index).state)) && !hasStopped(run))

@@ -138,7 +138,7 @@ export async function openJournal(
     await log.append(Buffer.from(JSON.stringify(line)), 0);
     apply(line);
     if (line.type === 'action') changed(line.id);
-    else line.actions.forEach((_action, index) => changed(`${line.id}/${index}`));
+    else for (const index of line.actions.keys()) changed(`${line.id}/${index}`);
   };
 
   return {

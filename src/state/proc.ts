@@ -238,7 +238,8 @@ export class ProcReader {
     };
     if (leader !== null) return { ...leader, ...own, flags: CloneFlag.THREAD | CloneFlag.FILES };
 
-    const argv = readStart(`${base}/cmdline`);
+    // A program that gave itself a title has filled what it left of its arguments with NULs.
+    const argv = readStart(`${base}/cmdline`).replace(/\0{3,}$/, '\0');
     const end = argv.indexOf('\0');
     const target = link(`${base}/exe`);
     const exe = this.#statExe(`${base}/exe`);

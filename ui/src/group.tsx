@@ -129,7 +129,7 @@ export function GroupPage({ id }: { id: number }) {
                 <Why alert={data} />
                 <Who alert={data} />
                 <Else alert={data} />
-                <Done alert={data} />
+                <Done alert={data} reload={alert.reload} />
                 <Fields alert={data} />
               </>
             )}
@@ -600,11 +600,41 @@ function Timeline({ alert, capture }: { alert: AlertDetail; capture: AlertDetail
   );
 }
 
-function Done({ alert }: { alert: AlertDetail }) {
+/** Words for what became of an action, and how good that is. */
+const OUTCOMES: Readonly<Record<string, readonly [words: string, tone: 'good' | 'bad' | 'warn' | '']>> = {
+  planned: ['planned', ''],
+  waiting: ['waits for approval', 'warn'],
+  started: ['under way', 'warn'],
+  done: ['done', 'good'],
+  'dry-run': ['dry run', ''],
+  skipped: ['skipped', ''],
+  refused: ['refused', 'bad'],
+  failed: ['failed', 'bad'],
+  expired: ['not approved', 'bad'],
+  unknown: ['interrupted', 'bad'],
+  undone: ['taken back', ''],
+};
+
+function Done({ alert, reload }: { alert: AlertDetail; reload: () => void }) {
+  const steer = async (action: string, what: 'undo' | 'approve') => {
+    try {
+      const { message } = await call('POST /api/alerts/:id/actions', {
+        path: { id: alert.id },
+        body: { action, what },
+      });
+      say(message);
+    } catch (error) {
+      say(messageOf(error));
+    }
+    reload();
+  };
   return (
     <Answer title="What was done">
       {alert.actions.length === 0 ? (
-        <p class="missing">No responder has reported an action on this alert.</p>
+        <p class="missing">
+          Nothing: no response rule matched this alert, or no responder reports to this hub.{' '}
+          <code>windhover respond</code> acts upon alerts.
+        </p>
       ) : (
         <table class="table">
           <thead>
@@ -613,22 +643,48 @@ function Done({ alert }: { alert: AlertDetail }) {
               <th>Action</th>
               <th>Target</th>
               <th>Result</th>
-              <th>Undo</th>
+              <th>
+                <span class="sr">Do</span>
+              </th>
             </tr>
           </thead>
           <tbody>
-            {alert.actions.map((action) => (
-              <tr key={`${action.time} ${action.action}`}>
-                <td class="tight">{stamp(action.time)}</td>
-                <td>{visible(action.action)}</td>
-                <td class="mono">{visible(action.target)}</td>
-                <td>
-                  <span class={`tagged ${action.status === 'success' ? 'good' : 'bad'}`}>{visible(action.status)}</span>{' '}
-                  {visible(action.detail)}
-                </td>
-                <td class="mono">{action.undo === null ? '' : visible(action.undo)}</td>
-              </tr>
-            ))}
+            {alert.actions.map((action) => {
+              const [words, tone] = OUTCOMES[action.status] ?? [action.status, ''];
+              const can = may('analyst') && action.id !== '';
+              return (
+                <tr key={`${action.id} ${action.time}`}>
+                  <td class="tight">
+                    <When time={action.time} />
+                  </td>
+                  <td>
+                    <b>{visible(action.action)}</b>
+                    {action.rule === '' ? null : <div class="faint">rule “{visible(action.rule)}”</div>}
+                  </td>
+                  <td class="mono">{visible(action.target)}</td>
+                  <td>
+                    <span class={`tagged ${tone}`}>{visible(words)}</span>{' '}
+                    <span class="soft">{visible(action.detail)}</span>
+                  </td>
+                  <td class="right tight">
+                    {can && action.undo ? (
+                      <button type="button" class="button small" onClick={() => void steer(action.id, 'undo')}>
+                        <Icon name="reopen" /> Undo
+                      </button>
+                    ) : null}
+                    {can && action.status === 'waiting' ? (
+                      <button
+                        type="button"
+                        class="button small primary"
+                        onClick={() => void steer(action.id, 'approve')}
+                      >
+                        <Icon name="check" /> Approve
+                      </button>
+                    ) : null}
+                  </td>
+                </tr>
+              );
+            })}
           </tbody>
         </table>
       )}

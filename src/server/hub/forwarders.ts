@@ -80,15 +80,17 @@ export function createForwarders(
           const row = { kind: 'forwarder' as const, name: new URL(address.url).host, time: Date.now() };
           try {
             const { outputs } = await ask<Status>(address, '/status');
-            const destinations = outputs.map(({ id, destination, circuit, waiting, lastError, failingSince, deadLetters }) => ({
-              name: id,
-              destination,
-              circuit,
-              depth: waiting,
-              error: lastError,
-              since: failingSince === null ? null : Date.parse(failingSince),
-              dead: deadLetters,
-            }));
+            const destinations = outputs.map(
+              ({ id, destination, circuit, waiting, lastError, failingSince, deadLetters }) => ({
+                name: id,
+                destination,
+                circuit,
+                depth: waiting,
+                error: lastError,
+                since: failingSince === null ? null : Date.parse(failingSince),
+                dead: deadLetters,
+              }),
+            );
             return { ...row, body: { destinations, replay: true } };
           } catch (error) {
             return { ...row, body: { error: (error as Error).message, destinations: [] } };
@@ -102,7 +104,11 @@ export function createForwarders(
         access: 'analyst',
         handle: async (call) => {
           const output = await outputOf(call);
-          const result = await tell<Replayed>(call, `/dead-letters/replay?output=${encodeURIComponent(output)}`, 'POST');
+          const result = await tell<Replayed>(
+            call,
+            `/dead-letters/replay?output=${encodeURIComponent(output)}`,
+            'POST',
+          );
           await store.record(
             call.caller.name,
             'replay dead letters',
