@@ -1,5 +1,6 @@
 import { CommandError, EXIT_USAGE, newCommand, runCommand } from './command.ts';
 import { addFlags, type FalcoFlags } from './flags.ts';
+import { MAX_JUDGES, startJudges } from './judge-threads.ts';
 import { runSensor } from './runtime.ts';
 import { runInput } from './sensor.ts';
 import { setUp } from './setup.ts';
@@ -30,6 +31,7 @@ export async function main(args: string[]): Promise<number> {
 }
 
 async function replay(flags: ReplayFlags, capture: string): Promise<number> {
+  const judges = startJudges(threads(flags.threads) - 1);
   const options = [...(flags.option ?? []), 'engine.kind=replay', `engine.replay.capture_file=${capture}`];
   const input = runInput(flags, await setUp({ ...flags, option: options }, true));
   const start = performance.now();
@@ -40,7 +42,7 @@ async function replay(flags: ReplayFlags, capture: string): Promise<number> {
     pidfile: null,
     channels: [],
     statistics: 'stderr',
-    judges: threads(flags.threads),
+    judges,
   });
   if (flags.stats) {
     const seconds = (performance.now() - start) / 1000;
@@ -68,11 +70,8 @@ async function replay(flags: ReplayFlags, capture: string): Promise<number> {
   return end.kind === 'drops' ? 1 : 0;
 }
 
-/** More judges than this would only repeat each other's state. */
-const MAX_THREADS = 8;
-
 function threads(text: string | undefined): number {
   const number = Number(text ?? 1);
-  if (Number.isInteger(number) && number >= 1 && number <= MAX_THREADS) return number;
-  throw new CommandError(`Error: --threads takes a number from 1 to ${MAX_THREADS}, not '${text}'`, EXIT_USAGE);
+  if (Number.isInteger(number) && number >= 1 && number <= MAX_JUDGES) return number;
+  throw new CommandError(`Error: --threads takes a number from 1 to ${MAX_JUDGES}, not '${text}'`, EXIT_USAGE);
 }

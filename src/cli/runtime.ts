@@ -10,6 +10,7 @@ import { formatInternalAlert, type InternalAlert } from '../sensor/internal-aler
 import { applyLogging } from '../sensor/logging.ts';
 import { statisticsText } from '../sensor/statistics.ts';
 import { CommandError } from './command.ts';
+import type { JudgeThread } from './judge-threads.ts';
 
 /** One state of configuration and rules. */
 export interface RunInput {
@@ -29,8 +30,8 @@ export interface RunOptions {
   readonly channels: readonly Channel[];
   /** Where the statistics at the end go. */
   readonly statistics: 'stdout' | 'stderr' | 'nowhere';
-  /** Replay: how many threads judge; 1 when left out. */
-  readonly judges?: number;
+  /** Replay: threads that judge beside this one. */
+  readonly judges?: readonly JudgeThread[];
 }
 
 export interface RunResult {
@@ -148,12 +149,13 @@ async function openPipelineFor(
   setup: PipelineSetup,
   alerts: (messages: readonly Message[]) => void,
   room: () => Promise<void>,
-  { verbose, judges = 1 }: Pick<RunOptions, 'verbose' | 'judges'>,
+  { verbose, judges = [] }: Pick<RunOptions, 'verbose' | 'judges'>,
 ): Promise<Pipeline> {
   if (setup.config.engine.kind === 'replay') {
-    if (judges > 1) {
+    if (judges.length > 0) {
       const { canShareReplay, openSharedReplay } = await import('./shared-replay.ts');
       if (canShareReplay(setup)) return openSharedReplay(setup, judges, { alerts, room });
+      await Promise.all(judges.map((judge) => judge.close()));
       log.warning('One thread judges: capture.enabled and simulate_drops need all events on one.');
     }
     const { openPipeline } = await import('../pipeline.ts');
