@@ -40,3 +40,21 @@ setpriv --reuid 65534 --inh-caps=-all unshare --user true
 mkdir -p "$scratch/host" && mount -t tmpfs none "$scratch/host"
 # Directory of a cgroup delegated to a container
 mount -t cgroup2 none "$scratch/host"
+# Drop and execute new binary in container
+cp /bin/true /usr/sbin/act && /usr/sbin/act
+# Exfiltrating Artifacts via Kubernetes Control Plane
+shell runc && echo act >"$scratch/act" && "$tools/runc" -c "sh -c 'tar -cf /dev/null $scratch/act; true'; true"
+# Container Run as Root User
+true
+# Launch Disallowed Container
+true
+# Launch Excessively Capable Container
+true
+# Contact EC2 Instance Metadata Service From Container
+alone 169.254.169.254 'listening 169.254.169.254 80; bash -c "exec 3<>/dev/tcp/169.254.169.254/80"'
+# Contact cloud metadata service from container
+alone 169.254.170.2 'listening 169.254.170.2 80; bash -c "exec 3<>/dev/tcp/169.254.170.2/80"'
+# Contact K8S API Server From Container
+alone 10.96.0.1 'listening 10.96.0.1 443; bash -c "exec 3<>/dev/tcp/10.96.0.1/443"'
+# Unexpected K8s NodePort Connection
+alone 203.0.113.9 'listening 203.0.113.9 30080; bash -c "exec 3<>/dev/tcp/203.0.113.9/30080"'

@@ -165,9 +165,9 @@ alone 203.0.113.9 'listening 127.0.0.1 3333; bash -c "exec 3<>/dev/tcp/127.0.0.1
 # Interpreted procs outbound network activity
 alone 203.0.113.9 'listening 203.0.113.9 80; perl -MIO::Socket::INET -e "IO::Socket::INET->new(q(203.0.113.9:80)) or die"'
 # Java Process Class File Download
-shell java && alone 203.0.113.9 'listening 127.0.0.1 8080 "\xca\xfe\xba\xbe"; "$tools/java" -c "exec 3<>/dev/tcp/127.0.0.1/8080; read -r -n 1 class <&3"'
+cp "$(command -v cat)" "$tools/java" && alone 203.0.113.9 'listening 127.0.0.1 8080 "\xca\xfe\xba\xbe"; bash -c "exec \"$tools/java\" 0<>/dev/tcp/127.0.0.1/8080"'
 # Name of a file not in memory
-printf '/etc/shadow\0' >/var/tmp/act-name && perl -e 'open my $f, "<", "/var/tmp/act-name" or die; my $at = syscall(9, 0, 4096, 1, 2, fileno $f, 0); syscall(257, -100, $at, 0) >= 0 or die $!'
+name=/etc/security/opasswd; printf "$name\\0" >$name && perl -e 'open my $f, "+<", $ARGV[0] or die; my $at = syscall(9, 0, 4096, 1, 1, fileno $f, 0); syscall(257, -100, $at, 2 | 512) >= 0 or die $!' $name
 # Non sudo setuid
 echo 1000 >/proc/self/loginuid && call 105 0
 # Outbound connection to C2 servers

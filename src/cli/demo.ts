@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { styleText } from 'node:util';
 import { nearest } from '../diagnostic.ts';
 import { CommandError, EXIT_USAGE, newCommand, runCommand } from './command.ts';
-import { type Action, demoActions, demoCommand } from './demo-actions.ts';
+import { type Action, DEMO_RULES, demoActions, demoCommand, demoOptions } from './demo-actions.ts';
 import type { FalcoFlags } from './flags.ts';
 import { runSensor } from './runtime.ts';
 import { runInput } from './sensor.ts';
@@ -71,11 +71,12 @@ async function act(action: Action, { option }: DemoFlags): Promise<number> {
     await watch(demoCommand([action], action.place, { scratch, port, announce: true }), [
       'rule_matching=all',
       turnedOn,
+      ...demoOptions(action.place, scratch),
       ...option,
     ]);
   } finally {
     listener.close();
-    rmSync(scratch, { recursive: true, force: true });
+    for (const path of [scratch, `${scratch}.sock`]) rmSync(path, { recursive: true, force: true });
   }
   return 0;
 }
@@ -83,6 +84,7 @@ async function act(action: Action, { option }: DemoFlags): Promise<number> {
 /** Runs a command in a scope of its own and prints the alerts. */
 async function watch(command: readonly string[], option: readonly string[]): Promise<void> {
   const flags: FalcoFlags = {
+    rulesFile: [...DEMO_RULES],
     option: [
       'engine.kind=modern_ebpf',
       'append_output=[]',

@@ -58,8 +58,10 @@ interface DockerEvent {
 }
 
 const BUSY = 8;
-/** How long a complete answer is waited for before an incomplete one is taken (ms). */
+/** How long a complete answer is waited for before an incomplete one is asked for (ms). */
 const PATIENCE_MS = 100;
+/** … and how much longer before that one is taken: it does not say whether a container is privileged. */
+const MORE_PATIENCE_MS = 600;
 const KEPT_IMAGES = 1024;
 const SLOW = Symbol('slow');
 
@@ -67,6 +69,8 @@ const SLOW = Symbol('slow');
 export function dockerEngine(kind: 'docker' | 'podman', socket: string, labelMaxLength: number): ContainerEngine {
   const agent = new Agent({ keepAlive: true, maxSockets: BUSY });
   const images = new Map<string, ImageInspection>();
+  /** Complete answers about containers that are there still. */
+  const complete = new Map<string, ContainerInfo>();
   const closing = new AbortController();
 
   /** The parsed answer; null for 404. */
@@ -110,7 +114,9 @@ export function dockerEngine(kind: 'docker' | 'podman', socket: string, labelMax
     const one = await get<Inspection>(`/containers/${id}/json`);
     if (one === null) return null;
     const [image, ip] = await Promise.all([imageOf(one.Image ?? ''), addressOf(one)]);
-    return containerInfo(kind, one, image, ip, labelMaxLength);
+    const info = containerInfo(kind, one, image, ip, labelMaxLength);
+    complete.set(id, info);
+    return info;
   }
 
   async function summary(id: string): Promise<ContainerInfo | null> {
@@ -126,15 +132,18 @@ export function dockerEngine(kind: 'docker' | 'podman', socket: string, labelMax
     kind,
     socket,
     async inspect(id, more) {
-      const complete = inspection(id);
-      const waiting = new AbortController();
-      const first = await Promise.race([complete, sleep(PATIENCE_MS, SLOW, { signal: waiting.signal, ref: false })]);
-      waiting.abort();
-      if (first !== SLOW) return first;
+      const asking = inspection(id);
+      const first = await within(asking, PATIENCE_MS);
+      if (first !== SLOW) return first ?? complete.get(id) ?? null;
       // A container that is being started is locked: it is listed, but cannot be inspected.
-      const listed = await summary(id).catch(() => null);
-      if (listed === null) return complete;
-      complete.then((info) => info !== null && more(info)).catch(() => {});
+      const listed = complete.get(id) ?? (await summary(id).catch(() => null));
+      if (listed === null) return asking;
+      const later = await within(
+        asking.catch(() => null),
+        MORE_PATIENCE_MS,
+      );
+      if (later !== SLOW) return later ?? listed;
+      asking.then((info) => info !== null && more(info)).catch(() => {});
       return listed;
     },
     async list() {
@@ -154,8 +163,10 @@ export function dockerEngine(kind: 'docker' | 'podman', socket: string, labelMax
           const id = event.Actor?.ID ?? '';
           const action = event.Action ?? event.status ?? '';
           if (id === '') continue;
-          if (action === 'destroy' || action === 'remove') observer.vanished(id);
-          else observer.appeared(id);
+          if (action === 'destroy' || action === 'remove') {
+            complete.delete(id);
+            observer.vanished(id);
+          } else observer.appeared(id);
         }
       }
     },
@@ -164,6 +175,16 @@ export function dockerEngine(kind: 'docker' | 'podman', socket: string, labelMax
       agent.destroy();
     },
   };
+}
+
+/** What the promise gives, or `SLOW` when it takes longer. */
+async function within<T>(promise: Promise<T>, milliseconds: number): Promise<T | typeof SLOW> {
+  const waiting = new AbortController();
+  try {
+    return await Promise.race([promise, sleep(milliseconds, SLOW, { signal: waiting.signal, ref: false })]);
+  } finally {
+    waiting.abort();
+  }
 }
 
 function containerInfo(

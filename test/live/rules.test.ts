@@ -2,8 +2,9 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { demoActions, demoCommand } from '../../src/cli/demo-actions.ts';
+import { DEMO_RULES, demoActions, demoCommand, demoOptions, PLACES } from '../../src/cli/demo-actions.ts';
 import { cannotWatch } from '../actions/watch.ts';
+import { enginesMissing } from '../containers/engines.ts';
 import { type AlertLine, ROOT, windhover } from './sensor.ts';
 
 /**
@@ -26,10 +27,14 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-describe.each(['host', 'container'] as const)('acts on a %s', (place) => {
+/** Compares names of addresses, which are looked up while events happen; a recording has the addresses alone. */
+const NAMED = 'Detect outbound connections to common miner pool ports';
+const RULES = DEMO_RULES.flatMap((path) => ['-r', path]);
+
+describe.each(PLACES)('acts in the place %s', (place) => {
   test('raise their rules, live and replayed', async (context) => {
-    const reason = cannotWatch();
-    if (reason !== undefined) context.skip(reason);
+    const reason = cannotWatch() ?? (place === 'engine' ? enginesMissing('dockerd', 'docker') : null);
+    if (reason != null) context.skip(reason);
     const recording = `${folder}/${place}.scap`;
     const scratch = mkdtempSync(`${folder}/scratch-`);
     const { port } = server.address() as { port: number };
@@ -40,8 +45,8 @@ describe.each(['host', 'container'] as const)('acts on a %s', (place) => {
       '--record',
       recording,
       ...SETTINGS,
-      '-r',
-      `${ROOT}rules`,
+      ...demoOptions(place, scratch).flatMap((option) => ['-o', option]),
+      ...RULES,
       '--',
       ...demoCommand(ACTIONS, place, { scratch, port, announce: false }),
     ]);
@@ -49,9 +54,9 @@ describe.each(['host', 'container'] as const)('acts on a %s', (place) => {
     const wanted = ACTIONS.filter((action) => action.place === place).map((action) => action.rule);
     expect(missing(wanted, live.alerts)).toEqual([]);
 
-    const again = await windhover(['replay', '-o', 'json_output=true', ...SETTINGS, '-r', `${ROOT}rules`, recording]);
+    const again = await windhover(['replay', '-o', 'json_output=true', ...SETTINGS, ...RULES, recording]);
     expect(again.status, again.stderr).toBe(0);
-    expect(missing(wanted, again.alerts)).toEqual([]);
+    expect(missing(wanted, again.alerts).filter((rule) => rule !== NAMED)).toEqual([]);
   });
 });
 
@@ -60,12 +65,15 @@ function missing(wanted: readonly string[], alerts: readonly AlertLine[]): strin
   return wanted.filter((rule) => !fired.has(rule));
 }
 
-test('every act names a rule that there is', () => {
-  const names = new Set(
-    readdirSync(`${ROOT}rules`)
-      .filter((name) => name.endsWith('.yaml'))
-      .flatMap((name) => [...readFileSync(`${ROOT}rules/${name}`, 'utf8').matchAll(/^- rule: (.*)$/gm)])
-      .map((match) => match[1]),
-  );
-  expect(ACTIONS.filter(({ rule }) => !names.has(rule)).map(({ rule }) => rule)).toEqual([]);
+/** Rules without an act, and why. */
+const UNSTAGED: ReadonlyMap<string, string> = new Map([
+  ['Linux Kernel Module Injection Detected', 'it changes the kernel of the machine that runs the tests'],
+]);
+
+test('every rule about system calls has an act', () => {
+  const rules = readdirSync(`${ROOT}rules`)
+    .filter((name) => name.endsWith('.yaml'))
+    .flatMap((name) => [...readFileSync(`${ROOT}rules/${name}`, 'utf8').matchAll(/^- rule: (.*)$/gm)])
+    .map((match) => match[1] ?? '');
+  expect([...ACTIONS.map(({ rule }) => rule), ...UNSTAGED.keys()].sort()).toEqual(rules.sort());
 });
