@@ -198,6 +198,8 @@ export async function openPipeline(
   return {
     sources: sources.map((source) => source.name),
     async run() {
+      // A watched command may start containers at once.
+      if (syscalls?.commandStatus !== undefined) await metadata?.ready();
       for (const source of sources) source.start?.();
       await Promise.all(sources.map(drain));
       await Promise.all(judges.map((judge) => judge.recorder?.close()));

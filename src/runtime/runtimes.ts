@@ -1,11 +1,8 @@
-import { globSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ContainerInfo } from '../state/index.ts';
-import { containerdEngine } from './containerd.ts';
-import { criEngine } from './cri.ts';
-import { dockerEngine } from './docker.ts';
 import type { ContainerEngine } from './engine.ts';
 import type { RuntimeSettings } from './settings.ts';
+import { existingSockets } from './sockets.ts';
 
 export interface RuntimesOptions {
   readonly settings: RuntimeSettings;
@@ -48,7 +45,11 @@ interface Connected {
 
 /** Finds the host's container engines by their sockets, follows them, and asks them about containers. */
 export function openRuntimes(options: RuntimesOptions): Runtimes {
-  const engines = new Map<string, Connected>();
+  const engines: Connected[] = [];
+  /** Sockets by kind and path. */
+  const seen = new Set<string>();
+  /** Clients that are being loaded. */
+  const loadings = new Set<Promise<unknown>>();
   /** A socket may have several names (/run, /var/run). */
   const sameSockets = new Set<string>();
   const beginnings: Promise<void>[] = [];
@@ -62,22 +63,35 @@ export function openRuntimes(options: RuntimesOptions): Runtimes {
   function discover(): void {
     for (const [kind, { enabled, sockets }] of Object.entries(options.settings.engines)) {
       if (!enabled) continue;
-      for (const { socket, identity } of sockets.flatMap((path) => existing(options.root, path))) {
+      for (const { socket, identity } of sockets.flatMap((path) => existingSockets(options.root, path))) {
         const key = `${kind}:${socket}`;
         const name = `${kind}:${identity}`;
-        if (engines.has(key) || sameSockets.has(name)) continue;
+        if (seen.has(key) || sameSockets.has(name)) continue;
         sameSockets.add(name);
-        const engine = connect(kind, socket, options.settings.labelMaxLength);
-        options.log(`Container engine ${kind} at ${socket}`);
-        beginnings.push(
-          new Promise((settled) => {
-            const connected = { engine, reachable: true, settled };
-            engines.set(key, connected);
-            void follow(connected);
-          }),
-        );
+        seen.add(key);
+        const loading = connect(kind, socket, options.settings.labelMaxLength).then((engine) => {
+          loadings.delete(loading);
+          return begin(engine);
+        });
+        loadings.add(loading);
+        beginnings.push(loading.then((first) => first.answered));
       }
     }
+  }
+
+  /** Follows an engine; its first answer or failure is told by `answered`. */
+  function begin(engine: ContainerEngine): { readonly answered: Promise<void> } {
+    if (closed) {
+      engine.close();
+      return { answered: Promise.resolve() };
+    }
+    options.log(`Container engine ${engine.kind} at ${engine.socket}`);
+    const answered = new Promise<void>((settled) => {
+      const connected = { engine, reachable: true, settled };
+      engines.push(connected);
+      void follow(connected);
+    });
+    return { answered };
   }
 
   async function follow(connected: Connected): Promise<void> {
@@ -138,13 +152,14 @@ export function openRuntimes(options: RuntimesOptions): Runtimes {
 
   async function lookUp(id: string): Promise<void> {
     discover();
+    await Promise.all(loadings);
     for (const delay of [0, ...RETRIES]) {
       if (delay > 0) await pause(delay);
       if (closed) return;
       const { info, answers } = await inquire(id);
       if (info !== null) return options.found(info);
-      if (delay === RETRIES.at(-1) || engines.size === 0) {
-        return options.missing(id, answers > 0 || engines.size === 0 ? 'unknown' : 'unreachable');
+      if (delay === RETRIES.at(-1) || engines.length === 0) {
+        return options.missing(id, answers > 0 || engines.length === 0 ? 'unknown' : 'unreachable');
       }
     }
   }
@@ -152,14 +167,14 @@ export function openRuntimes(options: RuntimesOptions): Runtimes {
   /** Asks all engines at once and takes the first that knows; `answers` is how many said something. */
   function inquire(id: string): Promise<{ info: ContainerInfo | null; answers: number }> {
     return new Promise((resolve) => {
-      let left = engines.size;
+      let left = engines.length;
       let answers = 0;
       const done = (info: ContainerInfo | null): void => {
         left--;
         if (info !== null || left <= 0) resolve({ info, answers });
       };
       if (left === 0) done(null);
-      for (const { engine } of engines.values()) {
+      for (const { engine } of engines) {
         engine.inspect(id, options.found).then(
           (info) => {
             answers++;
@@ -180,7 +195,7 @@ export function openRuntimes(options: RuntimesOptions): Runtimes {
       closed = true;
       closing.abort();
       clearInterval(timer);
-      for (const { engine } of engines.values()) engine.close();
+      for (const { engine } of engines) engine.close();
     },
   };
 }
@@ -188,21 +203,11 @@ export function openRuntimes(options: RuntimesOptions): Runtimes {
 /** The gRPC code of a method that a server does not have. */
 const UNIMPLEMENTED = 12;
 
-function connect(kind: string, socket: string, labelMaxLength: number): ContainerEngine {
-  if (kind === 'docker' || kind === 'podman') return dockerEngine(kind, socket, labelMaxLength);
-  return kind === 'containerd' ? containerdEngine(socket, labelMaxLength) : criEngine(socket, labelMaxLength);
-}
-
-/** Existing sockets of a path with `*`, with what tells whether two names are of one socket. */
-function existing(root: string, path: string): { socket: string; identity: string }[] {
-  // A pattern is not looked for behind the links of /proc, a name is.
-  const names = path.includes('*') ? globSync(`${root}${path}`) : [`${root}${path}`];
-  return names.flatMap((socket) => {
-    try {
-      const stat = statSync(socket);
-      return stat.isSocket() ? [{ socket, identity: `${stat.dev}:${stat.ino}` }] : [];
-    } catch {
-      return [];
-    }
-  });
+/** A client of an engine; only those that are needed are loaded, as some are large. */
+async function connect(kind: string, socket: string, labelMaxLength: number): Promise<ContainerEngine> {
+  if (kind === 'docker' || kind === 'podman') {
+    return (await import('./docker.ts')).dockerEngine(kind, socket, labelMaxLength);
+  }
+  if (kind === 'containerd') return (await import('./containerd.ts')).containerdEngine(socket, labelMaxLength);
+  return (await import('./cri.ts')).criEngine(socket, labelMaxLength);
 }

@@ -1,7 +1,7 @@
 /** Body of the thread that asks container engines and Kubernetes, so that judging events never waits for them. */
 import { type MessagePort, workerData } from 'node:worker_threads';
 import { toByteString } from '../bytes.ts';
-import { createKubeClient, followPods, type KubeConfig, loadKubeConfig, type Pods } from '../kube/index.ts';
+import type { KubeConfig, Pods } from '../kube/index.ts';
 import { openRuntimes, type RuntimeSettings } from '../runtime/index.ts';
 import type { ContainerInfo, PodInfo } from '../state/index.ts';
 
@@ -41,7 +41,7 @@ export type FromMetadata =
 const { runtimes: settings, root, kubernetes, port } = workerData as MetadataWorkerData;
 const post = (message: FromMetadata): void => port.postMessage(message);
 
-const pods = kubernetes === null ? null : openPods(kubernetes);
+const pods = kubernetes === null || !mayHaveCluster(kubernetes) ? null : await openPods(kubernetes);
 const runtimes = openRuntimes({
   settings,
   root,
@@ -65,7 +65,13 @@ function found(info: ContainerInfo): void {
   post({ kind: 'container', info: byteStrings(pods?.complete(info) ?? info) });
 }
 
-function openPods({ kubeconfig, nodeName, kubelet, optional }: KubernetesSettings): Pods | null {
+/** Without a cluster its client need not be loaded. */
+function mayHaveCluster({ kubeconfig, optional }: KubernetesSettings): boolean {
+  return !optional || kubeconfig !== '' || Boolean(process.env.KUBECONFIG || process.env.KUBERNETES_SERVICE_HOST);
+}
+
+async function openPods({ kubeconfig, nodeName, kubelet, optional }: KubernetesSettings): Promise<Pods | null> {
+  const { createKubeClient, followPods, loadKubeConfig } = await import('../kube/index.ts');
   let config: KubeConfig | null;
   try {
     config = loadKubeConfig(kubeconfig);

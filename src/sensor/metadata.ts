@@ -1,10 +1,12 @@
 /** What container engines and Kubernetes say, brought into the state of the live events. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 import { type Config, loadedPlugins } from '../config/index.ts';
 import { log } from '../log.ts';
 // Not through index.ts: the clients of the engines are large, and only the other thread needs them.
 import { type RuntimeSettings, runtimeSettings } from '../runtime/settings.ts';
+import { existingSockets } from '../runtime/sockets.ts';
 import {
   containerOfCgroups,
   hostRoot,
@@ -26,6 +28,8 @@ export interface Metadata {
   readonly starting: boolean;
   /** Brings what was learnt meanwhile into the state; to be called between events. */
   poll(): void;
+  /** Resolves once the engines that are there have been connected to, or that has taken too long. */
+  ready(): Promise<void>;
   close(): void;
 }
 
@@ -51,6 +55,8 @@ const KEEP_REMOVED_MS = 10_000;
 const MAX_ASKED = 8192;
 /** Longest time for the first connections (ms). */
 const START_MS = 10_000;
+/** Longest time that a command waits for them. */
+const READY_MS = 3000;
 
 /** The metadata of a source of live system calls; null for other sources, and when it is turned off. */
 export function metadataFor(source: OpenSource, config: Config): Metadata | null {
@@ -87,7 +93,11 @@ function initConfig(config: Config, name: string): Readonly<Record<string, unkno
 const LIVE: ReadonlySet<string> = new Set(['modern_bpf']);
 
 export function openMetadata(state: State, options: MetadataOptions): Metadata {
-  /** Opened when the first container shows up: where there is none, neither its memory nor its start is needed. */
+  const root = hostRoot() || rootOfHost();
+  /**
+   * Opened at once where an engine is, as the first container may live no longer than the start takes; elsewhere with the
+   * first container: where there is none, neither memory nor start is needed.
+   */
   let peer: MetadataPeer | null = null;
   let startsUntil = 0;
   function opened(): MetadataPeer {
@@ -96,7 +106,7 @@ export function openMetadata(state: State, options: MetadataOptions): Metadata {
       peer = (options.open ?? startWorker)({
         runtimes: options.runtimes,
         kubernetes: options.kubernetes,
-        root: hostRoot() || rootOfHost(),
+        root,
       });
     }
     return peer;
@@ -170,8 +180,21 @@ export function openMetadata(state: State, options: MetadataOptions): Metadata {
     removed = removed.filter(({ at }) => at > limit);
   }
 
+  function poll(): void {
+    if (questions.length > 0) {
+      opened().ask(questions);
+      questions = [];
+    }
+    if (peer === null) return;
+    for (let message = peer.receive(); message !== null; message = peer.receive()) take(message);
+    forgetRemoved();
+  }
+
   // Whoever asks for Kubernetes is to be told at once when it cannot be reached.
-  if (options.kubernetes?.optional === false) opened();
+  const { engines } = options.runtimes;
+  const sockets = Object.values(engines).flatMap((engine) => (engine.enabled ? engine.sockets : []));
+  if (options.kubernetes?.optional === false || sockets.some((path) => existingSockets(root, path).length > 0))
+    opened();
   state.unknownContainer = learn;
   for (const thread of state.threads) {
     if (thread.container !== '' && !state.containers.has(thread.container)) learn(thread.container, thread);
@@ -184,14 +207,12 @@ export function openMetadata(state: State, options: MetadataOptions): Metadata {
     get starting() {
       return performance.now() < startsUntil;
     },
-    poll() {
-      if (questions.length > 0) {
-        opened().ask(questions);
-        questions = [];
+    poll,
+    async ready() {
+      for (const end = performance.now() + READY_MS; performance.now() < Math.min(end, startsUntil); ) {
+        await sleep(5);
+        poll();
       }
-      if (peer === null) return;
-      for (let message = peer.receive(); message !== null; message = peer.receive()) take(message);
-      forgetRemoved();
     },
     close() {
       state.unknownContainer = null;

@@ -8,7 +8,7 @@ import type { Rule } from '../rules/index.ts';
 import { captureFileName } from '../scap/index.ts';
 import { emptyProcess } from '../scap/testing/collect.ts';
 import { openCapture } from '../source/index.ts';
-import { State } from '../state/index.ts';
+import { State, unmanagedContainer } from '../state/index.ts';
 import { openRecorder, type Recorder } from './recorder.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'windhover-recorder-'));
@@ -17,7 +17,7 @@ afterAll(() => rmSync(directory, { recursive: true }));
 const rule = { name: 'R', capture: true, captureDuration: 1 } as Rule;
 const CONTAINER = 'ab'.repeat(32);
 
-function open(name: string, options: readonly string[] = []) {
+function open(name: string, options: readonly string[] = [], awaits: () => boolean = () => false) {
   const prefix = join(directory, name);
   const { config } = loadConfig({
     embedded: true,
@@ -45,7 +45,12 @@ function open(name: string, options: readonly string[] = []) {
     comm: 'inside',
     cgroups: `cpu=/docker/${CONTAINER}\0`,
   });
-  const recorder = openRecorder(config, state) as Recorder;
+  const recorder = openRecorder(config, state, {
+    waiting: awaits,
+    awaits,
+    starting: () => false,
+    waitMs: 60_000,
+  }) as Recorder;
   return { state, recorder, prefix };
 }
 
@@ -63,11 +68,14 @@ function play({ state, recorder }: ReturnType<typeof open>, event: Event): void 
 }
 
 /** The closes and the processes of a capture. */
-async function read(path: string): Promise<{ closes: number[]; processes: string[] }> {
-  const state = new State();
+async function read(path: string, state = new State()): Promise<{ closes: number[]; processes: string[] }> {
   const source = await openCapture(path, state.sink);
   const closes: number[] = [];
-  while (!source.ended) await source.next((event) => closes.push(event.lo(1)), 100);
+  const visit = (event: Event): void => {
+    if (event.type === EventType.SYSCALL_CLOSE_X) closes.push(event.lo(1));
+    else state.apply(event);
+  };
+  while (!source.ended) await source.next(visit, 100);
   return { closes, processes: [...state.threads].map((thread) => thread.comm).sort() };
 }
 
@@ -118,4 +126,24 @@ test('nothing is written through a link at the name of a capture; large limits o
   expect(readFileSync(victim, 'utf8')).toBe('kept');
   expect((await read(path)).closes).toHaveLength(99);
   expect(readdirSync(directory).filter((name) => name.endsWith('.part'))).toEqual([]);
+});
+
+test('a capture waits for what is being found out about its container, and says it', async () => {
+  let awaited = true;
+  const run = open('late', [], () => awaited);
+  const alert = close(30, 1);
+  play(run, alert);
+  run.recorder.matched({ ...rule, captureDuration: 1000 }, alert);
+  run.recorder.poll();
+  play(run, close(30, 2));
+  const id = CONTAINER.slice(0, 12);
+  const info = { ...unmanagedContainer(id, 'docker'), name: 'web' };
+  run.state.setContainer(id, info);
+  awaited = false;
+  run.recorder.poll();
+  play(run, close(30, 3));
+  await run.recorder.close();
+  const state = new State();
+  expect((await read(captureFileName(run.prefix, alert.ts, alert.num), state)).closes).toEqual([1, 2, 3]);
+  expect(state.containers.get(id)).toEqual(info);
 });

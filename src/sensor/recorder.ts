@@ -25,7 +25,7 @@ const MB = 2 ** 20;
 
 /**
  * null when recording is off.
- * @param news what is being found out about containers; null when the events themselves say everything
+ * @param news what is being found out about containers; null when nothing is
  */
 export function openRecorder(
   { capture, engine, windhover }: Config,
@@ -39,7 +39,7 @@ export function openRecorder(
   const recorder = new FlightRecorder({
     snapshot: (key, sink) => state.snapshot(sink, membersOf(key, state)),
     beginning(key, ts) {
-      const info = news === null ? undefined : state.containers.get(key);
+      const info = state.containers.get(key);
       return info === undefined || info.type === 'bare' ? [] : [containerEvent(info, ts)];
     },
     // The name can be guessed, and the folder is often everybody's.

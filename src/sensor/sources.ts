@@ -59,7 +59,10 @@ async function openPlugin(setup: PipelineSetup, plugin: LoadedPlugin): Promise<O
     );
   });
   const state = newState(setup);
-  const count = (): EventTotals => ({ events: source.stats().events, drops: 0, byReason: {} });
+  const count = (): EventTotals => {
+    const { events, drops } = source.stats();
+    return { events, drops: Object.values(drops).reduce((sum, n) => sum + n, 0), byReason: drops };
+  };
   return { name: source.name, engine: 'source_plugin', source, state, totals: count };
 }
 

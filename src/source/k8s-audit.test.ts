@@ -88,6 +88,7 @@ describe('a file', () => {
     );
     expect(ids(await read(source, 9))).toEqual(['s']);
     expect(warnings[0]).toContain('maxEventSize');
+    expect(source.stats().drops.oversized_events).toBe(1);
   });
 
   test('any text gives events or a warning, and an end', async () => {
@@ -150,6 +151,21 @@ describe('the webhook', () => {
     source.close();
   });
 
+  test('answers nobody while too much waits to be judged, and everybody once it is', async () => {
+    const { source } = await openWith('http://127.0.0.1:0/k8s-audit');
+    const item = audit('big', `,"x":"${'x'.repeat(200_000)}"`);
+    const list = `[${Array.from({ length: 40 }, () => item).join()}]`;
+    const answers: number[] = [];
+    const posts = Array.from({ length: 12 }, () => post(source.port, list).then(({ status }) => answers.push(status)));
+    // 64 MiB are between eight and nine of these lists.
+    await expect.poll(() => answers.length, { timeout: 30_000 }).toBe(9);
+    let seen = 0;
+    while (seen < 12 * 40) seen += await source.next(() => {}, 50);
+    await Promise.all(posts);
+    expect(answers).toEqual(Array.from({ length: 12 }, () => 200));
+    source.close();
+  });
+
   test('refuses what is no audit event, the wrong path, method, type and size', async () => {
     const { source, warnings } = await openWith('http://127.0.0.1:0/k8s-audit', { webhookMaxBatchSize: 200 });
     expect((await post(source.port, 'nonsense')).status).toBe(400);
@@ -160,6 +176,7 @@ describe('the webhook', () => {
     expect((await fetch(`http://127.0.0.1:${source.port}/other`, { method: 'POST', body: '{}' })).status).toBe(404);
     expect(await read(source, 0)).toEqual([]);
     expect(warnings).toHaveLength(2);
+    expect(source.stats().drops).toEqual({ refused_requests: 6, oversized_events: 0, unrecognized_lines: 0 });
     const taken = openWith(`http://127.0.0.1:${source.port}/k8s-audit`);
     await expect(taken).rejects.toThrow('EADDRINUSE');
     source.close();

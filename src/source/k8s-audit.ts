@@ -30,8 +30,12 @@ const PLUGIN_EVENT = EventType.PLUGINEVENT_E as number;
 const NOT_AN_EVENT = 'data not recognized as a k8s audit event';
 const DEFAULT_EVENT_SIZE = 262_144;
 const DEFAULT_BATCH_SIZE = 12_582_912;
-/** The webhook answers only once there is room again. */
+/** Most events and bytes that wait to be judged; a webhook answers, and a file is read on, once there is room again. */
 const MAX_WAITING = 50_000;
+const MAX_WAITING_BYTES = 64 << 20;
+/** An API server has few connections; each may be sending a batch. */
+const MAX_CONNECTIONS = 64;
+const REQUEST_MS = 60_000;
 /** How often a followed file is looked at, should the file system not tell of changes. */
 const FOLLOW_MS = 1000;
 
@@ -47,20 +51,41 @@ interface Queued {
  */
 export async function openK8sAudit(openParams: string, options: K8sAuditOptions): Promise<K8sAuditSource> {
   const queue: Queued[] = [];
+  let queuedBytes = 0;
   let wake: () => void = () => {};
-  let room: () => void = () => {};
+  /** Who waits for room. */
+  let waiters: (() => void)[] = [];
+  const room = (): void => {
+    const told = waiters;
+    waiters = [];
+    for (const tell of told) tell();
+  };
   let complete = false;
+  const lost = { refused_requests: 0, oversized_events: 0, unrecognized_lines: 0 };
   const intake: Intake = {
+    lost,
     take(text) {
-      const events = auditEvents(text, options.maxEventSize ?? DEFAULT_EVENT_SIZE, options.warn);
-      queue.push(...events);
+      const events = auditEvents(text, options.maxEventSize ?? DEFAULT_EVENT_SIZE, (size) => {
+        lost.oversized_events++;
+        options.warn(
+          `k8s audit event of ${size} bytes left out: maxEventSize is ${options.maxEventSize ?? DEFAULT_EVENT_SIZE}`,
+        );
+      });
+      for (const event of events) {
+        queue.push(event);
+        queuedBytes += event.json.length;
+      }
       if (events.length > 0) wake();
     },
     end() {
       complete = true;
       wake();
     },
-    room: () => (queue.length < MAX_WAITING ? Promise.resolve() : new Promise((done) => (room = done))),
+    async room() {
+      while (!complete && (queue.length >= MAX_WAITING || queuedBytes >= MAX_WAITING_BYTES)) {
+        await new Promise<void>((done) => waiters.push(done));
+      }
+    },
   };
   const reader = await openReader(openParams, options, intake);
   const event = new Event();
@@ -80,6 +105,7 @@ export async function openK8sAudit(openParams: string, options: K8sAuditOptions)
         });
       }
       const batch = queue.splice(0);
+      queuedBytes = 0;
       for (const { ts, json } of batch) {
         const bytes = buildEvent(PLUGIN_EVENT, {
           ts,
@@ -96,7 +122,7 @@ export async function openK8sAudit(openParams: string, options: K8sAuditOptions)
     get ended() {
       return complete && queue.length === 0;
     },
-    stats: (): SourceStats => ({ events, drops: {} }),
+    stats: (): SourceStats => ({ events, drops: { ...lost } }),
     close() {
       complete = true;
       queue.length = 0;
@@ -108,6 +134,8 @@ export async function openK8sAudit(openParams: string, options: K8sAuditOptions)
 }
 
 interface Intake {
+  /** What was not taken since the start. */
+  readonly lost: { refused_requests: number; oversized_events: number; unrecognized_lines: number };
   /** Takes one JSON text: an event, a list of them, or an array. Throws an Error when it is none of these. */
   take(text: string): void;
   /** No more will come. */
@@ -127,8 +155,8 @@ async function openReader(openParams: string, options: K8sAuditOptions, intake: 
   return readWhole(openParams, options, intake);
 }
 
-/** The events in a JSON text; big integers keep their digits. */
-function auditEvents(text: string, maxSize: number, warn: (message: string) => void): Queued[] {
+/** The events in a JSON text; big integers keep their digits. `tooLarge` gets the size of each that is left out. */
+function auditEvents(text: string, maxSize: number, tooLarge: (size: number) => void): Queued[] {
   const value: unknown = JSON.parse(text);
   const found: Queued[] = [];
   const add = (item: unknown, json: () => string): void => {
@@ -136,8 +164,8 @@ function auditEvents(text: string, maxSize: number, warn: (message: string) => v
     const ts = typeof stageTimestamp === 'string' ? nanoseconds(stageTimestamp) : null;
     if (ts === null) throw new Error(NOT_AN_EVENT);
     const line = json();
-    if (Buffer.byteLength(line) > maxSize)
-      warn(`k8s audit event of ${line.length} bytes left out: maxEventSize is ${maxSize}`);
+    const size = Buffer.byteLength(line);
+    if (size > maxSize) tooLarge(size);
     else found.push({ ts, json: line });
   };
   const kind = typeof value === 'object' && value !== null && 'kind' in value ? value.kind : undefined;
@@ -179,11 +207,16 @@ async function openWebhook(openParams: string, options: K8sAuditOptions, intake:
   const url = new URL(openParams.replace(/^(https?:\/\/):/, '$10.0.0.0:'));
   const limit = options.webhookMaxBatchSize ?? DEFAULT_BATCH_SIZE;
   const server = await webServer(url, options, (request, response) => {
+    response.once('finish', () => {
+      if (response.statusCode !== 200) intake.lost.refused_requests++;
+    });
     serve(request, response, url.pathname, limit, intake).catch((error: Error) => {
       options.warn(`k8s audit webhook: ${error.message}`);
       reply(response, 400, error.message);
     });
   });
+  server.maxConnections = MAX_CONNECTIONS;
+  server.requestTimeout = REQUEST_MS;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(Number(url.port || 9765), url.hostname.replace(/^\[|\]$/g, ''), () => {
@@ -220,6 +253,7 @@ async function serve(
   if (!(request.headers['content-type'] ?? '').includes('application/json')) {
     return reply(response, 400, 'wrong Content Type');
   }
+  await intake.room();
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request) {
@@ -227,6 +261,7 @@ async function serve(
     if (size > limit) return reply(response, 400, `request larger than ${limit} bytes`);
     chunks.push(chunk as Buffer);
   }
+  // Others that were being read meanwhile may have filled it.
   await intake.room();
   intake.take(Buffer.concat(chunks).toString());
   reply(response, 200, '');
@@ -288,6 +323,7 @@ async function takeLine(text: string, options: K8sAuditOptions, intake: Intake):
   try {
     intake.take(text);
   } catch (error) {
+    intake.lost.unrecognized_lines++;
     options.warn((error as Error).message);
   }
 }

@@ -9,13 +9,19 @@ import { fileURLToPath } from 'node:url';
 const RUNC = fileURLToPath(new URL('runc.sh', import.meta.url));
 const BUSYBOX = '/bin/busybox';
 
+/** A reason to skip tests; where all that they need must be there (CI), it is an error. */
+export function orFail(reason: string): string {
+  if (process.env.CI) throw new Error(reason);
+  return reason;
+}
+
 /** Why engines cannot be started here; null when they can. */
 export function enginesMissing(...programs: readonly string[]): string | null {
   if (process.getuid?.() !== 0) return 'needs root';
   const missing = [...programs, 'busybox', 'runc'].filter(
     (name) => !['/usr/bin', '/usr/sbin', '/bin'].some((folder) => existsSync(`${folder}/${name}`)),
   );
-  return missing.length === 0 ? null : `not installed: ${missing.join(', ')} (test/containers/setup.sh)`;
+  return missing.length === 0 ? null : orFail(`not installed: ${missing.join(', ')} (test/containers/setup.sh)`);
 }
 
 export interface Daemon {
@@ -134,6 +140,45 @@ export function docker(socket: string, ...args: readonly string[]): string {
   return run('docker', '-H', `unix://${socket}`, ...args).trim();
 }
 
+/** How to call Podman on data of its own. */
+function podmanCommand(folder: string): readonly string[] {
+  return [
+    `--root=${folder}/storage`,
+    `--runroot=${folder}/run`,
+    `--tmpdir=${folder}/tmp`,
+    '--storage-driver=vfs',
+    `--runtime=${RUNC}`,
+    '--cgroup-manager=cgroupfs',
+    '--events-backend=file',
+  ];
+}
+
+/** Podman needs no daemon: this is its service, which answers questions about what it runs. */
+export function startPodman(): Promise<Daemon> {
+  const folder = mkdtempSync(join(tmpdir(), 'windhover-podman-'));
+  const socket = join(folder, 'podman.sock');
+  return startDaemon(
+    'podman',
+    [...podmanCommand(folder), 'system', 'service', '--time=0', `unix://${socket}`],
+    folder,
+    socket,
+    () => existsSync(socket),
+    () => podman(folder, 'rm', '--all', '--force', '--time=0'),
+  );
+}
+
+/** @param folder that of the daemon */
+export function podman(folder: string, ...args: readonly string[]): string {
+  return run('podman', ...podmanCommand(folder), ...args).trim();
+}
+
+/** A shell script that calls Podman as {@link podman} does. */
+export function podmanScript(folder: string): string {
+  const path = join(folder, 'podman');
+  writeFileSync(path, `#!/bin/sh\nexec /usr/bin/podman ${podmanCommand(folder).join(' ')} "$@"\n`, { mode: 0o755 });
+  return path;
+}
+
 /** containerd with the Container Runtime Interface, and pods whose network leads nowhere. */
 export function startContainerd(folder = mkdtempSync(join(tmpdir(), 'windhover-containerd-'))): Promise<Daemon> {
   const socket = join(folder, 'containerd.sock');
@@ -236,6 +281,14 @@ export function dockerImage(daemon: Daemon, name: string, root: string, ...chang
   run('tar', '-C', root, '-cf', tar, '.');
   const options = changes.flatMap((change) => ['-c', change]);
   docker(daemon.socket, 'import', ...options, '-c', 'ENV PATH=/bin:/sbin:/usr/bin', tar, name);
+  rmSync(tar);
+}
+
+/** Makes an image of a root directory in Podman. */
+export function podmanImage(folder: string, name: string, root: string, ...changes: readonly string[]): void {
+  const tar = join(folder, 'image.tar');
+  run('tar', '-C', root, '-cf', tar, '.');
+  podman(folder, 'import', ...changes.flatMap((change) => ['-c', change]), tar, name);
   rmSync(tar);
 }
 

@@ -1,8 +1,8 @@
 #!/bin/bash
-# Installs the container engines that the tests start privately: Docker, containerd, runc, Podman. May be run again at any
+# Installs the container engines that the tests start privately: Docker, containerd, runc, Podman, LXC. May be run again at any
 # time. Needs root, Debian 12 or later.
 set -euo pipefail
-packages=(docker.io containerd runc podman busybox-static)
+packages=(docker.io containerd runc podman lxc busybox-static)
 missing=()
 for package in "${packages[@]}"; do
   dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")

@@ -13,8 +13,8 @@ import {
 } from 'node:fs';
 import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { type Daemon, run, startContainerd } from '../containers/engines.ts';
+import { basename, join } from 'node:path';
+import { type Daemon, orFail, run, startContainerd } from '../containers/engines.ts';
 import { makeCgroup } from '../containers/sensor.ts';
 
 const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'windhover-test');
@@ -49,9 +49,18 @@ nodetoken,system:node:localhost,4,"system:nodes"
 alicetoken,alice,5,"dev"
 `;
 
-/** Why no cluster can be started here; null when it can. */
+/** Why no cluster can be started here; null when it can. In CI that is no reason to skip, but a failure. */
 export function clusterMissing(): string | null {
-  return existsSync(KUBELITE) ? null : 'kubelite is not built (test/kubernetes/build.sh)';
+  return built(KUBELITE);
+}
+
+/** As {@link clusterMissing}, of Helm. */
+export function helmMissing(): string | null {
+  return built(HELM);
+}
+
+function built(program: string): string | null {
+  return existsSync(program) ? null : orFail(`${basename(program)} is not built (test/kubernetes/setup.sh)`);
 }
 
 /** Starts everything; audit events go to `auditUrl`. Takes about fifteen seconds. */

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import { createKubeClient, type KubeClient, loadKubeConfig } from '../../src/kube/index.ts';
 
-/** etcd, API server and controllers in one program (test/kubernetes/build.sh). */
+/** etcd, API server and controllers in one program (test/kubernetes/setup.sh). */
 const KUBELITE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'windhover-test', 'bin', 'kubelite');
 const STARTING = 120_000;
 
@@ -20,8 +20,8 @@ export interface ControlPlane {
 /** Why there is none here; null when there can be one. */
 export function missingKubernetes(): string | null {
   if (existsSync(KUBELITE)) return null;
-  if (process.env.CI) throw new Error(`${KUBELITE} is missing: run test/kubernetes/build.sh`);
-  return 'kubelite is not built (test/kubernetes/build.sh)';
+  if (process.env.CI) throw new Error(`${KUBELITE} is missing: run test/kubernetes/setup.sh`);
+  return 'kubelite is not built (test/kubernetes/setup.sh)';
 }
 
 async function freePort(): Promise<number> {
