@@ -83,6 +83,7 @@ export async function main(args: string[]): Promise<number> {
     .option('--admin-password-file <file>', 'the first password of the user "admin" (default: made up, printed once)')
     .option('--database <url>', 'a PostgreSQL database instead of SQLite')
     .option('--rules <file...>', 'rule files that alerts are explained with and exceptions are tried against')
+    .option('--rules-dir <dir>', 'where rule files saved in the UI are written to, for sensors of this host')
     .option('--captures <dir...>', 'directories that sensors of this host record into')
     .option(
       '--sensor <url...>',
@@ -101,6 +102,7 @@ export async function main(args: string[]): Promise<number> {
       adminPasswordFile?: string;
       database?: string;
       rules?: string[];
+      rulesDir?: string;
       captures?: string[];
       forwarder?: string[];
       sensor?: string[];
@@ -130,6 +132,7 @@ export async function main(args: string[]): Promise<number> {
       directory: options.data,
       publicUrl: options.publicUrl,
       ruleFiles: options.rules,
+      rulesDirectory: options.rulesDir,
       captureDirectories: options.captures,
       sensors: options.sensor,
       forwarders: peers(options.forwarder),

@@ -116,7 +116,7 @@ async function up(options: Options, sensorFlags: readonly string[]): Promise<num
 
 async function run(options: Options, data: string, sensorFlags: readonly string[]): Promise<number> {
   try {
-    for (const part of ['', 'hub', 'queue', 'recordings', 'respond', 'quarantine'])
+    for (const part of ['', 'hub', 'queue', 'recordings', 'rules.d', 'respond', 'quarantine'])
       mkdirSync(join(data, part), { recursive: true, mode: 0o700 });
   } catch (error) {
     throw new CommandError(
@@ -143,7 +143,7 @@ async function run(options: Options, data: string, sensorFlags: readonly string[
       args: [
         'hub',
         ...['--data', join(data, 'hub'), '--listen', options.listen, '--captures', join(data, 'recordings')],
-        ...['--forwarder', `${forwarder}`],
+        ...['--forwarder', `${forwarder}`, '--rules-dir', join(data, 'rules.d')],
         ...(options.responder ? ['--responder', `${responder}`] : []),
         ...(options.sensor ? ['--sensor', `${sensor}`] : []),
         ...(login === null ? [] : ['--admin-password-file', join(data, 'admin-password')]),
@@ -193,6 +193,8 @@ async function run(options: Options, data: string, sensorFlags: readonly string[
           'http_output.enabled': 'true',
           'http_output.url': `${forwarder}/`,
           'capture.path_prefix': join(data, 'recordings/alert'),
+          // What is saved in the UI comes last: exceptions and overrides of the other files.
+          'rules_files[]': join(data, 'rules.d'),
           'append_output[]': JSON.stringify(EXTRA_FIELDS),
           'webserver.enabled': 'true',
           'webserver.listen_address': '127.0.0.1',

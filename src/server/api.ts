@@ -94,6 +94,8 @@ export interface Inbox {
   readonly groups: readonly GroupRow[];
   readonly groupCount: number;
   readonly alertCount: number;
+  /** When the first alert was seen that the hub has a group of; null when there is none. */
+  readonly oldest: number | null;
   readonly histogram: Histogram;
   readonly facets: Facets;
   /** Groups by state, whatever states are shown. */
@@ -416,6 +418,7 @@ export interface Api {
   'POST /api/split': { body: { group: number; series: readonly number[] }; response: { group: number } };
   'GET /api/groups/:id/exceptions': { response: ExceptionProposals };
   'GET /api/alerts/:id/exceptions': { response: ExceptionProposals };
+  'POST /api/alerts/:id/exceptions': { body: { name: string }; response: { file: string; rules: boolean } };
   'GET /api/rules': { response: { rules: readonly RuleRow[]; files: readonly RuleFile[] } };
   'GET /api/rules/fields': { response: readonly FieldInfo[] };
   'POST /api/rules/check': { body: { name: string; text: string }; response: RuleCheck };

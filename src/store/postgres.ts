@@ -102,9 +102,13 @@ export async function openPostgres(url: string): Promise<Sql> {
     },
   };
 
+  const all = async <T>(sql: string, ...list: SqlValue[]): Promise<T[]> =>
+    (await pool.query(numbered(sql), values(list))).rows as T[];
+
   return {
     kind: 'postgres',
-    all: async <T>(sql: string, ...list: SqlValue[]) => (await pool.query(numbered(sql), values(list))).rows as T[],
+    all,
+    search: all,
     transaction: async (work) => {
       if (broken) await connect();
       await writing.query('BEGIN');

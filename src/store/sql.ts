@@ -20,8 +20,10 @@ export interface AlertRow {
  */
 export interface Sql {
   readonly kind: 'sqlite' | 'postgres';
-  /** Reads what is committed. */
+  /** Reads what is committed: what takes no longer than a look at an index. */
   all<T = Row>(sql: string, ...values: SqlValue[]): Promise<T[]>;
+  /** The same for what may take long; nothing else waits for it, but another one of these. */
+  search<T = Row>(sql: string, ...values: SqlValue[]): Promise<T[]>;
   /** Everything that `work` does on the given connection happens or nothing. One at a time (the store sees to it). */
   transaction<T>(work: (sql: Writer) => Promise<T>): Promise<T>;
   /** Statements for a need: a sub-select of alert ids, and its parameter. */

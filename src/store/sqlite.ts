@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { backup, DatabaseSync, type StatementSync } from 'node:sqlite';
 import { SCHEMA } from './schema.ts';
 import type { AlertRow, Sql, SqlValue, Writer } from './sql.ts';
+import { createSearchThread } from './sqlite-thread.ts';
 import { toFts5 } from './terms.ts';
 
 /**
@@ -18,8 +19,8 @@ CREATE VIRTUAL TABLE IF NOT EXISTS terms USING fts5(
 `;
 
 /**
- * Opens (or makes) the database file. Writing goes over one connection and reading over another, so a long query
- * sees one state of things and a rollback is never seen. WAL with `synchronous=NORMAL`: what a transaction
+ * Opens (or makes) the database file. Writing goes over one connection and reading over others, so a query sees one
+ * state of things and a rollback is never seen; long queries have a thread of their own. WAL with `synchronous=NORMAL`: what a transaction
  * committed survives the death of the process (kill -9); `FULL` also survives the loss of power.
  */
 export function openSqlite(path: string, options: { fsync?: boolean } = {}): Sql {
@@ -34,7 +35,9 @@ export function openSqlite(path: string, options: { fsync?: boolean } = {}): Sql
       .replaceAll('{rowless}', 'WITHOUT ROWID'),
   );
   const reader = new DatabaseSync(path);
-  reader.exec('PRAGMA query_only=1; PRAGMA cache_size=-24000; PRAGMA busy_timeout=10000; PRAGMA temp_store=MEMORY;');
+  reader.exec('PRAGMA query_only=1; PRAGMA cache_size=-4000; PRAGMA busy_timeout=10000; PRAGMA temp_store=MEMORY;');
+
+  const searches = createSearchThread(path);
 
   const prepared = new Map<string, StatementSync>();
   const prepare = (connection: DatabaseSync, sql: string): StatementSync => {
@@ -80,6 +83,7 @@ export function openSqlite(path: string, options: { fsync?: boolean } = {}): Sql
   return {
     kind: 'sqlite',
     all,
+    search: (sql, ...values) => searches.ask(sql, values),
     transaction: async (work) => {
       db.exec('BEGIN IMMEDIATE');
       try {
@@ -107,6 +111,7 @@ export function openSqlite(path: string, options: { fsync?: boolean } = {}): Sql
       await backup(db, target);
     },
     close: async () => {
+      await searches.close();
       prepared.clear();
       reader.close();
       db.close();

@@ -547,7 +547,7 @@ export async function openStore(sql: Sql, options: { now?: () => number } = {}):
     ids.length === series.size ? '1=1' : `${column} IN (${ids.join(',')})`;
 
   async function counted(ids: readonly number[], filter: Filter): Promise<number> {
-    const [row] = await sql.all<{ n: number | null }>(
+    const [row] = await sql.search<{ n: number | null }>(
       `SELECT sum(n) AS n FROM hours WHERE hour >= ? AND hour <= ? AND ${among(ids, 'series_id')}`,
       Math.floor(filter.from / HOUR),
       Math.floor(filter.to / HOUR),
@@ -557,7 +557,7 @@ export async function openStore(sql: Sql, options: { now?: () => number } = {}):
 
   async function matches(need: Need): Promise<number> {
     const { sql: select, value } = sql.matching(need);
-    const [row] = await sql.all<{ n: number }>(`SELECT count(*) AS n FROM (${select} LIMIT ${FEW + 1}) m`, value);
+    const [row] = await sql.search<{ n: number }>(`SELECT count(*) AS n FROM (${select} LIMIT ${FEW + 1}) m`, value);
     return (row as { n: number }).n;
   }
 
@@ -589,7 +589,7 @@ export async function openStore(sql: Sql, options: { now?: () => number } = {}):
     });
     let cursor = before ?? { time: filter.to, id: 0 };
     for (;;) {
-      const rows: Row[] = await sql.all(
+      const rows: Row[] = await sql.search(
         `SELECT id, time, series_id, uid_text AS uid, body FROM (SELECT id, time, series_id, CAST(uid AS TEXT) AS uid_text, body FROM alerts
          WHERE ${plusTime}time >= ? AND ${plusTime}time <= ? AND (time < ? OR id < ?) AND (${either.join(' OR ')})
          ORDER BY ${plusTime}time DESC, id DESC LIMIT ${pageSize}) page`,
@@ -650,7 +650,7 @@ export async function openStore(sql: Sql, options: { now?: () => number } = {}):
       const [table, column, unit] = minutes % 60 === 0 ? ['hours', 'hour', HOUR] : ['counts', 'minute', MINUTE];
       const per = step / unit;
       const base = from / unit;
-      for (const row of await sql.all<{ series_id: number; bucket: number; n: number }>(
+      for (const row of await sql.search<{ series_id: number; bucket: number; n: number }>(
         `SELECT series_id, (${column} - ${base}) / ${per} AS bucket, sum(n) AS n FROM ${table}
          WHERE ${column} >= ? AND ${column} < ? AND ${among(sure, 'series_id')} GROUP BY 1, 2`,
         base,
@@ -666,7 +666,7 @@ export async function openStore(sql: Sql, options: { now?: () => number } = {}):
       if (verdict.need !== null && verdict.exact) {
         const { sql: select, value } = sql.matching(verdict.need);
         const few = (await matches(verdict.need)) <= FEW;
-        for (const row of await sql.all<{ series_id: number; bucket: number; n: number }>(
+        for (const row of await sql.search<{ series_id: number; bucket: number; n: number }>(
           `SELECT series_id, (time - ${from}) / ${step} AS bucket, count(*) AS n FROM alerts
            WHERE ${few ? '+' : ''}time >= ? AND ${few ? '+' : ''}time < ? AND ${among(ids, few ? '+series_id' : 'series_id')}
            AND ${few ? '' : '+'}id IN (${select}) GROUP BY 1, 2`,

@@ -7,6 +7,8 @@ import { Failure, useLoad } from './parts.tsx';
 
 type Technique = AttackMatrix['tactics'][number]['techniques'][number];
 
+const counted = (n: string, what: string) => `${n} ${what}${n === '1' ? '' : 's'}`;
+
 function Cell({ technique }: { technique: Technique }) {
   const { id, rules, fired } = technique;
   // A long name may break after its slash.
@@ -33,7 +35,7 @@ function Cell({ technique }: { technique: Technique }) {
       {name}
       <span class="meta">
         <span>{id}</span>
-        <span>{fired > 0 ? `${short(fired)} alerts` : `${rules.length} ${rules.length === 1 ? 'rule' : 'rules'}`}</span>
+        <span>{fired > 0 ? counted(short(fired), 'alert') : counted(String(rules.length), 'rule')}</span>
       </span>
     </a>
   );

@@ -1,7 +1,8 @@
 import type { ExceptionProposal } from '../../src/server/api.ts';
 import { call } from './client.ts';
 import { number, visible } from './format.ts';
-import { Dialog, Failure, Icon, useLoad } from './parts.tsx';
+import { Dialog, Failure, Icon, messageOf, useLoad } from './parts.tsx';
+import { may } from './session.ts';
 import { say } from './toast.tsx';
 
 /** Gives a text to the browser as a file. */
@@ -19,7 +20,17 @@ const WIDTH = {
   wide: 'Wide: whatever this program does',
 } as const;
 
-function Proposal({ proposal, rule, days }: { proposal: ExceptionProposal; rule: string; days: number }) {
+function Proposal({
+  proposal,
+  rule,
+  days,
+  onUse,
+}: {
+  proposal: ExceptionProposal;
+  rule: string;
+  days: number;
+  onUse: (name: string) => void;
+}) {
   const all = Math.max(1, proposal.hidden + proposal.remaining);
   return (
     <section class="proposal" aria-label={WIDTH[proposal.width]}>
@@ -41,11 +52,21 @@ function Proposal({ proposal, rule, days }: { proposal: ExceptionProposal; rule:
         </button>
         <button
           type="button"
-          class="button small primary"
+          class={`button small ${may('analyst') ? '' : 'primary'}`}
           onClick={() => download(`exception-${proposal.name}.yaml`, proposal.yaml)}
         >
           <Icon name="download" /> Download
         </button>
+        {may('analyst') ? (
+          <button
+            type="button"
+            class="button small primary"
+            disabled={proposal.problems.length > 0}
+            onClick={() => onUse(proposal.name)}
+          >
+            <Icon name="check" /> Use it
+          </button>
+        ) : null}
       </header>
       <div class="share" role="img" aria-label={`hides ${proposal.hidden} of ${all}`}>
         <i style={{ width: `${(proposal.hidden / all) * 100}%` }} />
@@ -98,6 +119,19 @@ export function ExceptionDialog({ alert, onClose }: { alert: number; onClose: ()
   const { data, error, reload } = useLoad(`exceptions ${alert}`, (signal) =>
     call('GET /api/alerts/:id/exceptions', { path: { id: alert }, query: { days: 7 }, signal }),
   );
+  const use = async (name: string) => {
+    try {
+      const { file, rules } = await call('POST /api/alerts/:id/exceptions', { path: { id: alert }, body: { name } });
+      say(
+        rules
+          ? `Written to ${file}; the sensors of this host take it over at once.`
+          : `Written to ${file} under Rules. Load it in your sensors too, after the rule's own file.`,
+      );
+      onClose();
+    } catch (problem) {
+      say(messageOf(problem));
+    }
+  };
   return (
     <Dialog
       title={data === null ? 'Make an exception' : `An exception for “${visible(data.rule)}”`}
@@ -110,12 +144,19 @@ export function ExceptionDialog({ alert, onClose }: { alert: number; onClose: ()
         <p class="soft">This alert has no field that tells it from others, so no exception can be made from it.</p>
       ) : null}
       {data?.proposals.map((proposal) => (
-        <Proposal key={proposal.name} proposal={proposal} rule={data.rule} days={data.days} />
+        <Proposal
+          key={proposal.name}
+          proposal={proposal}
+          rule={data.rule}
+          days={data.days}
+          onUse={(name) => void use(name)}
+        />
       ))}
       {data === null ? null : (
         <p class="soft">
-          Load the file after the rule's own file (<code>-r rules.yaml -r exception.yaml</code>, or one more entry in{' '}
-          <code>rules_files</code>).
+          <b>Use it</b> adds the exception to <code>exceptions.yaml</code> under <a href="/rules">Rules</a>, where it
+          can be changed or taken back. To use a download, load it after the rule's own file (
+          <code>-r rules.yaml -r exception.yaml</code>, or one more entry in <code>rules_files</code>).
         </p>
       )}
     </Dialog>

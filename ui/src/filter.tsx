@@ -1,4 +1,4 @@
-import { useSignal } from '@preact/signals';
+import { signal, useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import type { FacetName, Facets } from '../../src/server/api.ts';
 import { CallError } from './client.ts';
@@ -17,6 +17,9 @@ export const RANGES: Readonly<Record<string, { readonly length: number; readonly
   '90d': { length: 7_776_000_000, label: 'Last 90 days' },
 };
 
+/** The range of an address that names none: a day, or an hour while a hub holds nothing older. */
+export const usual = signal<'24h' | '1h'>('24h');
+
 /** What the address says is looked at; times in milliseconds, `to` null for "until now". */
 export function currentFilter(): { q: string; from: number; to: number | null; range: string | null; state: string } {
   const { query } = place.value;
@@ -25,7 +28,7 @@ export function currentFilter(): { q: string; from: number; to: number | null; r
   const q = query.get('q') ?? '';
   const state = query.get('state') ?? 'open,acknowledged';
   if (Number.isFinite(from) && Number.isFinite(to)) return { q, from, to, range: null, state };
-  const range = query.get('range') ?? '24h';
+  const range = query.get('range') ?? usual.value;
   const { length } = RANGES[range] ?? { length: 86_400_000 };
   return { q, from: Math.floor((Date.now() - length) / 1000) * 1000, to: null, range, state };
 }

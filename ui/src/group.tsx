@@ -7,7 +7,19 @@ import { ExceptionDialog } from './exception.tsx';
 import { ago, bytes, clock, number, quoted, stamp, text, utc, visible } from './format.ts';
 import { Histogram } from './histogram.tsx';
 import { AlertLine } from './inbox.tsx';
-import { Empty, Failure, Icon, messageOf, Person, PriorityName, StateTag, useKeys, useLoad, When } from './parts.tsx';
+import {
+  Empty,
+  Failure,
+  Icon,
+  messageOf,
+  OUTCOMES,
+  Person,
+  PriorityName,
+  StateTag,
+  useKeys,
+  useLoad,
+  When,
+} from './parts.tsx';
 import { lineageOf, type Process, programOf, WHO } from './processes.ts';
 import { go, place } from './router.ts';
 import { may } from './session.ts';
@@ -52,6 +64,17 @@ export function GroupPage({ id }: { id: number }) {
   const excepting = useSignal(false);
   const allowed = may('analyst');
   const data = alert.data;
+  useEffect(() => {
+    if (data === null) return;
+    // A responder needs a moment; what waits for approval may take long.
+    const fresh = Date.now() - data.time < 30_000;
+    const open = data.actions.some(
+      ({ status }) => status === 'planned' || status === 'started' || status === 'waiting',
+    );
+    if (!fresh && !open) return;
+    const timer = setTimeout(alert.reload, 2000);
+    return () => clearTimeout(timer);
+  }, [data]);
   const show = (other: number | null) => {
     if (other !== null) go(`/groups/${id}?alert=${other}`, { replace: true });
   };
@@ -300,6 +323,12 @@ function What({ group, alert }: { group: GroupDetail; alert: AlertDetail | null 
   );
 }
 
+/** A macro with more terms than this stays folded. */
+const FEW_TERMS = 8;
+
+const termsOf = (node: ExplainNode): number =>
+  node.kind === 'term' ? 1 : node.children.reduce((sum, child) => sum + termsOf(child), 0);
+
 function Term({ node, root = false }: { node: ExplainNode; root?: boolean }) {
   const truth = node.result === null ? 'unknown' : String(node.result);
   const sign = node.result === null ? '?' : node.result ? '✓' : '✗';
@@ -326,7 +355,7 @@ function Term({ node, root = false }: { node: ExplainNode; root?: boolean }) {
   if (node.children.length === 0) return <li>{head}</li>;
   return (
     <li>
-      <details open={root || (node.result !== false && node.macro === null)}>
+      <details open={root || (node.result !== false && (node.macro === null || termsOf(node) <= FEW_TERMS))}>
         <summary>{head}</summary>
         <ul>
           {node.children.map((child, i) => (
@@ -599,21 +628,6 @@ function Timeline({ alert, capture }: { alert: AlertDetail; capture: AlertDetail
     </div>
   );
 }
-
-/** Words for what became of an action, and how good that is. */
-const OUTCOMES: Readonly<Record<string, readonly [words: string, tone: 'good' | 'bad' | 'warn' | '']>> = {
-  planned: ['planned', ''],
-  waiting: ['waits for approval', 'warn'],
-  started: ['under way', 'warn'],
-  done: ['done', 'good'],
-  'dry-run': ['dry run', ''],
-  skipped: ['skipped', ''],
-  refused: ['refused', 'bad'],
-  failed: ['failed', 'bad'],
-  expired: ['not approved', 'bad'],
-  unknown: ['interrupted', 'bad'],
-  undone: ['taken back', ''],
-};
 
 function Done({ alert, reload }: { alert: AlertDetail; reload: () => void }) {
   const steer = async (action: string, what: 'undo' | 'approve') => {

@@ -1,8 +1,8 @@
-import { useSignal } from '@preact/signals';
+import { signal, useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import type { AlertRow, GroupRow, Inbox } from '../../src/server/api.ts';
 import { call, parseJson, queryString } from './client.ts';
-import { currentFilter, FacetPanel, FilterBar } from './filter.tsx';
+import { currentFilter, FacetPanel, FilterBar, usual } from './filter.tsx';
 import { clock, number, short, stamp, text, visible } from './format.ts';
 import { Histogram } from './histogram.tsx';
 import { Empty, Failure, Icon, Mark, Person, Sparkline, StateTag, useKeys, useLoad, When } from './parts.tsx';
@@ -35,7 +35,11 @@ function whereOf(group: GroupRow) {
       {parts.length > 0 ? <b>{parts.filter((part, i) => parts.indexOf(part) === i).join(' › ')}</b> : null}
       {parts.length > 0 && hosts !== undefined ? ' on ' : null}
       {hosts === undefined ? parts.length === 0 ? 'host' : null : parts.length === 0 ? <b>{hosts}</b> : hosts}
-      {group.touched === '' ? null : <span class="mono"> · {visible(group.touched)}</span>}
+      {' · '}
+      {visible(group.title.slice(0, 200))}
+      {group.touched === '' || group.what.includes(group.touched) ? null : (
+        <span class="mono"> · {visible(group.touched)}</span>
+      )}
     </>
   );
 }
@@ -86,6 +90,10 @@ export function Explorer({ view }: { view: 'groups' | 'alerts' }) {
   const { data, error, reload } = useLoad(key, (signal) =>
     call('GET /api/inbox', { query: { ...apiQuery(), sort, limit: 300 }, signal }),
   );
+  useEffect(() => {
+    if (data === null) return;
+    usual.value = data.oldest !== null && Date.now() - data.oldest < 3_600_000 ? '1h' : '24h';
+  }, [data]);
   const choose = (from: number, to: number) =>
     go(withQuery({ from: String(Math.round(from)), to: String(Math.round(to)), range: null }));
   return (
@@ -94,6 +102,7 @@ export function Explorer({ view }: { view: 'groups' | 'alerts' }) {
       <div class="explorer">
         {data === null ? <aside class="facets" /> : <FacetPanel facets={data.facets} />}
         <div class="results">
+          {view === 'groups' ? <Welcome data={data} /> : null}
           {data === null ? null : <Histogram data={data.histogram} onChoose={choose} />}
           <div class="bar">
             <Views inbox={data} />
@@ -139,6 +148,37 @@ export function Explorer({ view }: { view: 'groups' | 'alerts' }) {
         </div>
       </div>
     </>
+  );
+}
+
+const WELCOMED = 'welcomed';
+const welcomed = signal(localStorage.getItem(WELCOMED) !== null);
+
+/** For who is here for the first time: what this is and what to do next. Gone for good once it is closed. */
+function Welcome({ data }: { data: Inbox | null }) {
+  if (welcomed.value || data === null || data.groupCount === 0) return null;
+  const close = () => {
+    localStorage.setItem(WELCOMED, 'yes');
+    welcomed.value = true;
+  };
+  return (
+    <section class="welcome" aria-label="First steps">
+      <ol>
+        <li>
+          <b>What happened</b> Alerts that are alike are one line, the gravest first.
+        </li>
+        <li>
+          <b>Why</b> Open a line: the rule term by term, the process tree, the system calls around it.
+        </li>
+        <li>
+          <b>Silence it</b> There, <i>Make an exception</i> shows what it would hide before you use it; <i>Mute</i>{' '}
+          waits.
+        </li>
+      </ol>
+      <button type="button" class="button plain small" aria-label="Close the first steps" onClick={close}>
+        <Icon name="close" />
+      </button>
+    </section>
   );
 }
 
@@ -213,8 +253,9 @@ function Groups({ data, sort, reload }: { data: Inbox | null; sort: string; relo
           </Empty>
         ) : (
           <Empty title="No alerts in this time" icon="inbox">
-            Send alerts here: set <code>http_output.url</code> of a sensor, or the <code>webui.url</code> of a
-            forwarder, to <code>{location.origin}/api/v1/</code> with a token of the role “ingest” as password.
+            To watch this host, run <code>windhover up</code>. To send alerts here from elsewhere, set{' '}
+            <code>http_output.url</code> of a sensor, or the <code>webui.url</code> of a forwarder, to{' '}
+            <code>{location.origin}/api/v1/</code> with a token of the role “ingest” as password.
             <br />
             <button type="button" class="button" onClick={() => go(withQuery({ range: '90d', from: null, to: null }))}>
               Look at the last 90 days

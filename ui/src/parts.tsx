@@ -155,6 +155,35 @@ export function StateTag({ state, reopened, until }: { state: State; reopened: n
   return <span class={`tagged ${state}`}>{state}</span>;
 }
 
+/** Words for what became of an action, and how good that is. */
+export const OUTCOMES: Readonly<Record<string, readonly [words: string, tone: 'good' | 'bad' | 'warn' | '']>> = {
+  planned: ['planned', ''],
+  waiting: ['waits for approval', 'warn'],
+  started: ['under way', 'warn'],
+  done: ['done', 'good'],
+  'dry-run': ['dry run', ''],
+  skipped: ['skipped', ''],
+  refused: ['refused', 'bad'],
+  failed: ['failed', 'bad'],
+  expired: ['not approved', 'bad'],
+  unknown: ['interrupted', 'bad'],
+  undone: ['taken back', ''],
+};
+
+/** A part of a whole, as a bar. */
+export function Share({ part, of }: { part: number; of: string }) {
+  return (
+    <div
+      class="share"
+      style={{ background: 'var(--sunken)', marginTop: '6px' }}
+      role="img"
+      aria-label={`${Math.round(part * 100)} per cent of ${of}`}
+    >
+      <i style={{ width: `${part * 100}%`, background: 'var(--b5)' }} />
+    </div>
+  );
+}
+
 export function Person({ name }: { name: string }) {
   return (
     <span class="person" title={name} role="img" aria-label={`assigned to ${name}`}>

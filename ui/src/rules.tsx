@@ -5,7 +5,7 @@ import { call } from './client.ts';
 import type { Editor } from './editor.ts';
 import { download } from './exception.tsx';
 import { number, quoted, visible } from './format.ts';
-import { Empty, Failure, Icon, messageOf, PriorityName, useLoad, When } from './parts.tsx';
+import { Empty, Failure, Icon, messageOf, PriorityName, Share, useLoad, When } from './parts.tsx';
 import { go, place } from './router.ts';
 import { may } from './session.ts';
 import { say } from './toast.tsx';
@@ -157,14 +157,7 @@ function RuleList({
                       )}
                     </td>
                     <td>
-                      <div
-                        class="share"
-                        style={{ background: 'var(--sunken)', marginTop: '6px' }}
-                        role="img"
-                        aria-label={`${Math.round((rule.hits / total) * 100)} per cent of all alerts`}
-                      >
-                        <i style={{ width: `${(rule.hits / total) * 100}%`, background: 'var(--b5)' }} />
-                      </div>
+                      <Share part={rule.hits / total} of="all alerts" />
                     </td>
                     <td class="right">{rule.groups}</td>
                     {costs ? (

@@ -1,6 +1,7 @@
 import { useSignal } from '@preact/signals';
 import type { Role, TokenRole } from '../../src/server/api.ts';
 import { call } from './client.ts';
+import { Destinations } from './destinations.tsx';
 import { bytes, stamp, visible } from './format.ts';
 import { Failure, Icon, messageOf, useLoad, When } from './parts.tsx';
 import { go, place, withQuery } from './router.ts';
@@ -11,6 +12,7 @@ const TABS = [
   ['account', 'Your account', 'viewer'],
   ['users', 'Users', 'admin'],
   ['tokens', 'Tokens', 'admin'],
+  ['destinations', 'Destinations', 'viewer'],
   ['retention', 'Retention and backup', 'admin'],
   ['captures', 'Recordings', 'viewer'],
   ['audit', 'Audit log', 'viewer'],
@@ -48,6 +50,7 @@ export function SettingsPage() {
           {tab === 'account' ? <Account /> : null}
           {tab === 'users' && may('admin') ? <Users /> : null}
           {tab === 'tokens' && may('admin') ? <Tokens /> : null}
+          {tab === 'destinations' ? <Destinations /> : null}
           {tab === 'retention' && may('admin') ? <Keeping /> : null}
           {tab === 'captures' ? <Recordings /> : null}
           {tab === 'audit' ? <Audit /> : null}

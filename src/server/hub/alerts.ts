@@ -210,10 +210,13 @@ async function inbox(store: Store, call: Call): Promise<Inbox> {
   }
   let alertCount = 0;
   for (const n of bySeries.values()) alertCount += n;
+  let oldest: number | null = null;
+  for (const { firstSeen } of store.groups()) if (oldest === null || firstSeen < oldest) oldest = firstSeen;
   return {
     groups: sorted.slice(offset, offset + limit).map((group) => groupRow(group, byGroup.get(group.id), [])),
     groupCount: sorted.length,
     alertCount,
+    oldest: oldest === null ? null : oldest / 1000,
     histogram: histogramOf(counts),
     facets: facetsOf(bySeries),
     states,

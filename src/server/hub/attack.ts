@@ -61,6 +61,7 @@ const TECHNIQUES: readonly (readonly [id: string, name: string, tactics: readonl
   ['T1564', 'Hide Artifacts', [7]],
   ['T1574', 'Hijack Execution Flow', [5, 6, 7]],
   ['T1562', 'Impair Defenses', [7]],
+  ['T1578', 'Modify Cloud Compute Infrastructure', [7]],
   ['T1070', 'Indicator Removal', [7]],
   ['T1036', 'Masquerading', [7]],
   ['T1027', 'Obfuscated Files or Information', [7]],
@@ -70,6 +71,7 @@ const TECHNIQUES: readonly (readonly [id: string, name: string, tactics: readonl
   ['T1218', 'System Binary Proxy Execution', [7]],
   ['T1497', 'Virtualization/Sandbox Evasion', [7, 9]],
   ['T1110', 'Brute Force', [8]],
+  ['T1557', 'Adversary-in-the-Middle', [8, 11]],
   ['T1555', 'Credentials from Password Stores', [8]],
   ['T1212', 'Exploitation for Credential Access', [8]],
   ['T1056', 'Input Capture', [8, 11]],
@@ -144,6 +146,7 @@ export function attackMatrix(
     for (const at of tactics) columns[at - 1]?.cells.set(id, { name, rules: [], fired: 0 });
   }
   const names = new Map(TECHNIQUES.map(([id, name]) => [id, name]));
+  const homes = new Map(TECHNIQUES.map(([id, , tactics]) => [id, tactics]));
   let untagged = 0;
   for (const rule of rules) {
     const n = fired.get(rule.name) ?? 0;
@@ -151,10 +154,11 @@ export function attackMatrix(
     if (techniques.size === 0) untagged += n;
     const said = columns.filter((column) => rule.tags.includes(column.tag));
     for (const technique of techniques) {
-      // Where the rule names tactics that have the technique, it stands there; else wherever the technique does.
-      const home = columns.filter((column) => column.cells.has(technique));
+      // Where the rule names tactics that have the technique, it stands there; else wherever the technique does. One
+      // that is not in the table stands where the rule says.
+      const home = columns.filter((_column, at) => homes.get(technique)?.includes(at + 1));
       const both = said.filter((column) => home.includes(column));
-      for (const column of both.length > 0 ? both : said.length > 0 ? said : home) {
+      for (const column of both.length > 0 ? both : home.length > 0 ? home : said) {
         let cell = column.cells.get(technique);
         if (cell === undefined) {
           cell = { name: names.get(technique) ?? technique, rules: [], fired: 0 };

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { Document } from 'yaml';
+import { z } from 'zod';
 import { PRIORITIES, type Priority } from '../../rules/index.ts';
 import { type Alert, parseQuery, type Store, type StoredAlert, textOf } from '../../store/index.ts';
 import type { ExceptionProposal, ExceptionProposals } from '../api.ts';
 import { essence, tallyOf } from './alerts.ts';
-import { Refusal, type Route } from './route.ts';
+import { type Call, Refusal, type Route } from './route.ts';
 import { problemsOf, type RuleBook } from './rules.ts';
 
 /**
@@ -46,6 +47,9 @@ function candidates(alert: Alert): string[][] {
     return true;
   });
 }
+
+/** The file that exceptions are written to, among those that the editor saves. */
+const FILE = 'exceptions.yaml';
 
 const quote = (text: string) => `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
 
@@ -142,16 +146,42 @@ export function exceptionRoutes(store: Store, book: RuleBook): Route[] {
 
   const daysOf = (text: string | undefined) => Math.min(365, Math.max(1, Number(text ?? 7) || 7));
 
+  async function found(call: Call): Promise<StoredAlert> {
+    const one = await store.alert(call.id());
+    if (one === null) throw new Refusal(404, `there is no alert ${call.id()}`);
+    return one;
+  }
+
   return [
+    {
+      method: 'POST',
+      path: '/api/alerts/:id/exceptions',
+      access: 'analyst',
+      handle: async (call) => {
+        const { name } = await call.body(z.strictObject({ name: z.string().max(100) }));
+        const one = await found(call);
+        const chosen = (await proposals(one, 7)).proposals.find((proposal) => proposal.name === name);
+        if (chosen === undefined) throw new Refusal(404, 'there is no such exception for this alert');
+        if (chosen.problems.length > 0) throw new Refusal(409, chosen.problems.join('; '));
+        const before = (await book.files()).find((file) => file.saved && file.name === FILE)?.text ?? '';
+        if (!before.includes(`name: ${name}`)) await book.save(FILE, `${before}${chosen.yaml}`, call.caller.name);
+        await store.record(
+          call.caller.name,
+          'add exception',
+          one.series.group,
+          `${chosen.name}: ${chosen.fields.map((field, i) => `${field} = ${chosen.values[i]}`).join(' and ')}`.slice(
+            0,
+            1000,
+          ),
+        );
+        return { file: FILE, rules: book.isShared };
+      },
+    },
     {
       method: 'GET',
       path: '/api/alerts/:id/exceptions',
       access: 'viewer',
-      handle: async (call) => {
-        const one = await store.alert(call.id());
-        if (one === null) throw new Refusal(404, `there is no alert ${call.id()}`);
-        return proposals(one, daysOf(call.query('days')));
-      },
+      handle: async (call) => proposals(await found(call), daysOf(call.query('days'))),
     },
     {
       method: 'GET',

@@ -27,6 +27,8 @@ export interface HubOptions {
   readonly oidc?: Omit<OidcSettings, 'publicUrl'> | undefined;
   /** Rule files that alerts are explained with and exceptions are tried against. */
   readonly ruleFiles?: readonly string[] | undefined;
+  /** Where rule files that are saved in the UI are written to, for sensors of this host. */
+  readonly rulesDirectory?: string | undefined;
   /** Where sensors of this host record to. */
   readonly captureDirectories?: readonly string[] | undefined;
   /** Forwarders that are asked how they are. */
@@ -88,6 +90,7 @@ export function createHub(options: HubOptions): Hub {
     recordings: () => captures.latest(10),
     sensors: () => sensors.reports(),
     log,
+    directory: options.rulesDirectory,
   });
 
   let retaining: Promise<unknown> | null = null;

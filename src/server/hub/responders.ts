@@ -137,7 +137,7 @@ export function createResponders(
           const row = { kind: 'responder' as const, name: new URL(address.url).host, time: Date.now() };
           try {
             const { hostname, version, rules, dryRun, actions } = await statusOf(address);
-            return { ...row, body: { hostname, version, rules, dryRun, actions } };
+            return { ...row, body: { hostname, version, response_rules: rules, dryRun, actions } };
           } catch (error) {
             return { ...row, body: { error: (error as Error).message } };
           }

@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { fromByteString } from '../../bytes.ts';
 import { FIELDS, fieldCatalogue } from '../../fields/index.ts';
@@ -36,6 +37,10 @@ export interface RuleBook {
   files(): Promise<readonly RuleFile[]>;
   /** Loads all files with this one added or in the place of its namesake. */
   loadWith(name: string, text: string): Promise<LoadResult>;
+  /** Saves a file, when all files load with it. Throws a Refusal when they do not. */
+  save(name: string, text: string, who: string): Promise<LoadResult>;
+  /** Whether sensors of this host read what is saved. */
+  readonly isShared: boolean;
   readonly routes: Route[];
 }
 
@@ -150,12 +155,14 @@ interface Surroundings {
   readonly recordings: () => Promise<readonly string[]>;
   readonly sensors: () => Promise<readonly ReportRow[]>;
   readonly log: (message: string) => void;
+  /** Where saved files are written to, for sensors of this host; nothing else lies there. */
+  readonly directory: string | undefined;
 }
 
 export function createRuleBook(
   store: Store,
   paths: readonly string[],
-  { recordings, sensors, log }: Surroundings,
+  { recordings, sensors, log, directory }: Surroundings,
 ): RuleBook {
   let known: Promise<LoadResult> | null = null;
   let lastGood: ReadonlyMap<string, Rule> = new Map();
@@ -329,9 +336,46 @@ export function createRuleBook(
   const textSchema = z.string().max(4 * 1024 * 1024);
   const nameSchema = z.string().regex(/^[\w.-]{1,100}\.ya?ml$/);
 
+  /** Puts the saved files, and no others, where sensors read them. */
+  async function share(): Promise<void> {
+    if (directory === undefined) return;
+    const saved = (await files()).filter((file) => file.saved);
+    for (const { name, text } of saved) {
+      const path = join(directory, name);
+      if (existsSync(path) && readFileSync(path, 'utf8') === text) continue;
+      // In one step: a sensor that looks at it meanwhile must not see half a file.
+      writeFileSync(`${path}.part`, text, { mode: 0o600 });
+      renameSync(`${path}.part`, path);
+    }
+    for (const name of readdirSync(directory)) {
+      if (/\.ya?ml$/.test(name) && !saved.some((file) => file.name === name)) rmSync(join(directory, name));
+    }
+  }
+  share().catch((error: Error) => log(`cannot write rules to ${directory}: ${error.message}`));
+
+  async function save(name: string, text: string, who: string): Promise<LoadResult> {
+    const result = load(withFile(await files(), name, text));
+    if (result.ruleSet === null) throw new Refusal(400, 'the rules do not load; see the problems');
+    await store.write((writer) =>
+      writer.run(
+        `INSERT INTO rule_files(name, text, who, time) VALUES(?,?,?,?)
+         ON CONFLICT(name) DO UPDATE SET text=excluded.text, who=excluded.who, time=excluded.time`,
+        name,
+        text,
+        who,
+        Date.now() * 1000,
+      ),
+    );
+    known = null;
+    await share();
+    return result;
+  }
+
   return {
     rules,
     files,
+    save,
+    isShared: directory !== undefined,
     loadWith: async (name, text) => load(withFile(await files(), name, text)),
     routes: [
       { method: 'GET', path: '/api/rules', access: 'viewer', handle: list },
@@ -375,22 +419,9 @@ export function createRuleBook(
           const { text } = await call.body(z.strictObject({ text: textSchema }));
           const parsed = nameSchema.safeParse(call.param('name'));
           if (!parsed.success) throw new Refusal(400, 'the name of a rule file ends in .yaml');
-          const name = parsed.data;
-          const result = load(withFile(await files(), name, text));
-          if (result.ruleSet === null) throw new Refusal(400, 'the rules do not load; see the problems');
-          await store.write((writer) =>
-            writer.run(
-              `INSERT INTO rule_files(name, text, who, time) VALUES(?,?,?,?)
-               ON CONFLICT(name) DO UPDATE SET text=excluded.text, who=excluded.who, time=excluded.time`,
-              name,
-              text,
-              call.caller.name,
-              Date.now() * 1000,
-            ),
-          );
-          await store.record(call.caller.name, 'save rules', null, name);
-          known = null;
-          return { problems: problemsOf(result, name), rules: result.ruleSet.rules.length };
+          const result = await save(parsed.data, text, call.caller.name);
+          await store.record(call.caller.name, 'save rules', null, parsed.data);
+          return { problems: problemsOf(result, parsed.data), rules: result.ruleSet?.rules.length ?? 0 };
         },
       },
       {
@@ -403,6 +434,7 @@ export function createRuleBook(
           if (removed === 0) throw new Refusal(404, `there is no saved file ${name}`);
           await store.record(call.caller.name, 'remove rules', null, name);
           known = null;
+          await share();
           return null;
         },
       },
