@@ -1,15 +1,15 @@
 import { EVENTS, type Event, type EventInfo } from '../event/index.ts';
 import { parameterOf } from '../fields/index.ts';
-import type { Rule } from '../rules/index.ts';
+import type { Check, Rule } from '../rules/index.ts';
 import { FdType } from '../scap/index.ts';
 import type { Fd, State, Thread } from '../state/index.ts';
 import { createsFd, flagsParam, Group, resultParam } from './group.ts';
-import type { Place, Placement } from './masks.ts';
+import type { Placement } from './masks.ts';
 import type { EventTerm } from './residual.ts';
 import { type Operand, Scope } from './scope.ts';
 import { SocketSignatures } from './socket-signatures.ts';
-import { type Condition, specialise } from './specialise.ts';
-import { type BoundTerm, bindTerm } from './terms.ts';
+import { type Condition, forEachTerm, specialise } from './specialise.ts';
+import { type BoundTerm, bindTerm, type Decides } from './terms.ts';
 
 export interface EngineOptions {
   /** `first`: an event raises at most one alert, that of the first rule in order of definition; `all`: one for each. */
@@ -123,8 +123,8 @@ export function createEngine(rules: readonly Rule[], state: State, options: Engi
 
   return {
     process(event) {
-      const group = plan.groups[event.type];
-      if (group === undefined) return;
+      const group = plan.groups[event.type] ?? plan.makeGroup(event.type);
+      if (group === NO_RULES) return;
       plan.clock.tick++;
       judge(group, event);
       if (
@@ -136,7 +136,7 @@ export function createEngine(rules: readonly Rule[], state: State, options: Engi
         plan = makePlan(rules, codegen);
       }
     },
-    wants: (type) => plan.groups[type] !== undefined,
+    wants: (type) => (plan.groups[type] ?? plan.makeGroup(type)) !== NO_RULES,
     costs: () =>
       rules.map((rule, i) => ({
         rule,
@@ -148,7 +148,13 @@ export function createEngine(rules: readonly Rule[], state: State, options: Engi
   };
 }
 
-/** Where the terms of a rule set live, and the groups by event type. */
+/** In the place of a group: no rule can fire on events of that type. */
+const NO_RULES = Symbol('no rules');
+
+/**
+ * Where the terms of a rule set live, and the groups by event type. A group is made when the first event of its type
+ * comes: of most types there is none.
+ */
 function compile(rules: readonly Rule[], codegen: boolean) {
   const scopes = [new Scope(), new Scope(), new Scope(), new Scope()] as const;
   const clock = { tick: 0 };
@@ -158,89 +164,102 @@ function compile(rules: readonly Rule[], codegen: boolean) {
   const eventTerms = new Map<string, number>();
   let resultLimit = 1;
 
-  const byType = new Map<number, TypeRules>();
+  function bind(key: string, check: Check): BoundTerm {
+    let term = bound.get(key);
+    if (term === undefined) {
+      term = bindTerm(check, clock, operands);
+      bound.set(key, term);
+    }
+    return term;
+  }
+
+  function addTo(scope: Scope, key: string, { operand, test, check }: BoundTerm): number {
+    // A path's signature is remembered with the path; remembering by value as well would only cost memory.
+    return scope.add(key, () => ({ operand, term: { check, test } }), scope !== scopes[2]);
+  }
+
+  // All types share the terms on one thing, so these are known before the first event: signatures are made of all of them.
+  const byType = new Map<number, Rule[]>();
+  const placed = new Set<string>();
   for (const rule of rules) {
     for (const type of rule.eventTypes) {
+      const own = byType.get(type);
+      if (own === undefined) byType.set(type, [rule]);
+      else own.push(rule);
+    }
+    forEachTerm(specialise(rule.condition, null), (key, check) => {
+      if (placed.has(key)) return;
+      placed.add(key);
+      const term = bind(key, check);
+      const scope = SHARED_SCOPE[term.decides];
+      if (scope === undefined) return;
+      if (scope === 3) for (const constant of term.constants) resultLimit = Math.max(resultLimit, constant + 1);
+      addTo(scopes[scope], key, term);
+    });
+  }
+  for (const scope of scopes) scope.finish();
+
+  const groups: (Group | typeof NO_RULES | undefined)[] = new Array(EVENTS.length).fill(undefined);
+
+  function makeGroup(type: number): Group | typeof NO_RULES {
+    const info = EVENTS[type];
+    const own: Rule[] = [];
+    const conditions: Condition[] = [];
+    for (const rule of byType.get(type) ?? []) {
       const condition = specialise(rule.condition, type);
       if (condition.kind === 'constant' && !condition.value) continue;
-      let entry = byType.get(type);
-      if (entry === undefined) {
-        entry = {
-          info: EVENTS[type] as EventInfo,
-          rules: [],
-          conditions: [],
-          places: new Map(),
-          parameters: new Scope(),
-        };
-        byType.set(type, entry);
-      }
-      entry.rules.push(rule);
-      entry.conditions.push(condition);
-      placeTerms(condition, entry);
+      own.push(rule);
+      conditions.push(condition);
     }
-  }
-
-  function placeTerms(condition: Condition, entry: TypeRules): void {
-    const { info, places } = entry;
-    if (condition.kind === 'and' || condition.kind === 'or') {
-      for (const child of condition.children) placeTerms(child, entry);
-    } else if (condition.kind === 'not') placeTerms(condition.child, entry);
-    else if (condition.kind === 'term' && !places.has(condition.key)) {
-      const { key } = condition;
-      let term = bound.get(key);
-      if (term === undefined) {
-        term = bindTerm(condition.check, clock, operands);
-        bound.set(key, term);
-      }
-      const scope = scopeOf(term, info);
-      if (scope < 0) {
-        let id = eventTerms.get(key);
-        if (id === undefined) {
-          id = terms.push({ test: term.evaluate, cost: term.cost }) - 1;
-          eventTerms.set(key, id);
+    if (info === undefined || own.length === 0) {
+      groups[type] = NO_RULES;
+      return NO_RULES;
+    }
+    const places = new Map<string, Placement>();
+    const parameters = new Scope();
+    for (const condition of conditions) {
+      forEachTerm(condition, (key, check) => {
+        if (places.has(key)) return;
+        const term = bind(key, check);
+        const scope = scopeOf(term, info);
+        if (scope >= 0) places.set(key, { scope, id: addTo(scopes[scope] ?? parameters, key, term) });
+        else {
+          let id = eventTerms.get(key);
+          if (id === undefined) {
+            id = terms.push({ test: term.evaluate, cost: term.cost }) - 1;
+            eventTerms.set(key, id);
+          }
+          places.set(key, { scope: -1, id });
         }
-        places.set(key, { scope: -1, id });
-      } else {
-        const { operand, test, check } = term;
-        if (scope === 3) for (const constant of term.constants) resultLimit = Math.max(resultLimit, constant + 1);
-        // A path's signature is remembered with the path; remembering by value as well would only cost memory.
-        const id = (scopes[scope] ?? entry.parameters).add(
-          key,
-          () => ({ operand, term: { check, test } }),
-          scope !== 2,
-        );
-        places.set(key, { scope, id });
-      }
+      });
     }
-  }
-
-  for (const scope of scopes) scope.finish();
-  const groups: (Group | undefined)[] = new Array(EVENTS.length).fill(undefined);
-  for (const [type, { info, rules: own, conditions, places, parameters }] of byType) {
-    const place: Place = (key) => places.get(key) as Placement;
     parameters.finish();
-    groups[type] = new Group({
+    const group = new Group({
       info,
       rules: own,
       conditions,
-      place,
+      place: (key) => places.get(key) as Placement,
       terms,
       scopes: [...scopes, parameters],
       resultLimit,
       codegen,
     });
+    groups[type] = group;
+    return group;
   }
-  return { scopes, groups, clock };
+
+  return { scopes, groups, makeGroup, clock };
 }
 
-/** What the rules that can match one event type ask. */
-interface TypeRules {
-  readonly info: EventInfo;
-  readonly rules: Rule[];
-  readonly conditions: Condition[];
-  readonly places: Map<string, Placement>;
-  readonly parameters: Scope;
-}
+/** The scope that all event types share for what decides a term; for some types the outcome does not decide it. */
+const SHARED_SCOPE: Readonly<Partial<Record<Decides, 0 | 1 | 2 | 3>>> = {
+  process: 0,
+  lineage: 1,
+  file: 2,
+  result: 3,
+  descriptor: 3,
+  flags: 3,
+};
 
 /** The scope that decides a term on events of that type; −1: the event itself. */
 function scopeOf(term: BoundTerm, info: EventInfo): number {

@@ -22,6 +22,7 @@ export class Scope {
   readonly #byOperand = new Map<string, { operand: Operand; terms: Term[]; remember: boolean }>();
   #indexes: readonly { operand: Operand; index: ValueIndex }[] = [];
   #words = 1;
+  #finished = false;
   #tuple = new Int32Array(0);
   #signatures = new TupleInterner(1);
   /** For each signature, the truth of every term as bits. */
@@ -33,6 +34,7 @@ export class Scope {
   add(key: string, make: () => { operand: Operand; term: Omit<Term, 'id'> }, remember: boolean): number {
     let term = this.#terms.get(key);
     if (term === undefined) {
+      if (this.#finished) throw new Error(`the scope is finished, but has no term ${key}`);
       const made = make();
       term = { id: this.#terms.size, ...made.term };
       this.#terms.set(key, term);
@@ -46,6 +48,7 @@ export class Scope {
 
   /** Called once all terms are added. */
   finish(): void {
+    this.#finished = true;
     this.#words = Math.max(1, (this.#terms.size + 31) >> 5);
     this.#indexes = [...this.#byOperand.values()].map(({ operand, terms, remember }) => ({
       operand,

@@ -19,12 +19,12 @@ const FALSE: Condition = { kind: 'constant', value: false };
 const GENERIC = new Set(EVENTS.filter((event) => event.code.startsWith('GENERIC')).map((event) => event.type));
 
 /**
- * Folds `condition` for events of `type`: `evt.type` and `evt.dir` tests, `evt.num` that no event has,
+ * Folds `condition` for events of `type` (null: for whatever type): `evt.type` and `evt.dir` tests, `evt.num` that no event has,
  * and parameters that the type lacks become constants; `f != v` becomes `f exists and not f = v`, so
  * that it shares its term with `f = v`.
  */
-export function specialise(condition: Expr, type: number): Condition {
-  const info = EVENTS[type] as EventInfo;
+export function specialise(condition: Expr, type: number | null): Condition {
+  const info = type === null ? null : (EVENTS[type] as EventInfo);
   const fold = (expr: Expr): Condition => {
     switch (expr.kind) {
       case 'and':
@@ -42,6 +42,21 @@ export function specialise(condition: Expr, type: number): Condition {
     }
   };
   return fold(condition);
+}
+
+/** Calls `visit` for each term, as often as it occurs. */
+export function forEachTerm(condition: Condition, visit: (key: string, check: Check) => void): void {
+  switch (condition.kind) {
+    case 'and':
+    case 'or':
+      for (const child of condition.children) forEachTerm(child, visit);
+      break;
+    case 'not':
+      forEachTerm(condition.child, visit);
+      break;
+    case 'term':
+      visit(condition.key, condition.check);
+  }
 }
 
 function join(kind: 'and' | 'or', children: readonly Condition[]): Condition {
@@ -74,7 +89,7 @@ function term(check: Check): Condition {
   return known;
 }
 
-function foldCheck(check: Check, info: EventInfo): Condition {
+function foldCheck(check: Check, info: EventInfo | null): Condition {
   const known = knownResult(check, info);
   if (known !== null) return known ? TRUE : FALSE;
   const { left, operator, modifier, right, range } = check;
@@ -88,14 +103,14 @@ function foldCheck(check: Check, info: EventInfo): Condition {
   return term(operator === '==' ? { ...check, operator: '=' } : check);
 }
 
-/** What the event type alone says of a check; null when it depends on the event. */
-function knownResult(check: Check, info: EventInfo): boolean | null {
+/** What the event type alone (null: any type) says of a check; null when it depends on the event. */
+function knownResult(check: Check, info: EventInfo | null): boolean | null {
   const { left, operator, modifier, right } = check;
   if (left.kind !== 'field') return null;
   const name = parameterOf(left);
   if (name !== null) {
     // Numbers address parameters by position; generic events name their parameters in other ways.
-    if (/^\d+$/.test(name) || GENERIC.has(info.type)) return null;
+    if (info === null || /^\d+$/.test(name) || GENERIC.has(info.type)) return null;
     return info.params.some((param) => param.name === name) ? null : false;
   }
   if (modifier !== null) return null;
@@ -105,6 +120,7 @@ function knownResult(check: Check, info: EventInfo): boolean | null {
     // Counting starts at 1, so `evt.num = 0` (the idiom for "never") holds for no event.
     return (operator === '=' || operator === '==') && texts?.[0] === '0' ? false : null;
   }
+  if (info === null) return null;
   const value =
     left.name === 'evt.type' && !GENERIC.has(info.type)
       ? info.name
