@@ -5,8 +5,9 @@
  *     node bench/forward.ts [--long] [--only NAME] [--json]
  *
  * `lost`: accepted and neither delivered nor counted as dropped. `inversions`: alerts of one connection that came
- * after a later one of the same connection. `twice`: delivered more than once (with the same id). The sink and the
- * load run in this process, so rates are lower bounds; `bare` is the same load against a server that does nothing.
+ * after a later one of the same connection. `twice`: delivered more than once (with the same id). `p99`: how long
+ * alerts took meanwhile to the other destination, which is well. The sinks and the load run in this process, so rates are
+ * lower bounds; `bare` is the same load against a server that does nothing.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import {
@@ -22,8 +23,8 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { Agent, createServer, request as httpRequest, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type Server } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -40,6 +41,8 @@ const { values: flags } = parseArgs({
 const root = mkdtempSync(join(tmpdir(), 'windhover-bench-forward-'));
 const PROGRAM = new URL('../bin/windhover', import.meta.url).pathname;
 const PADDING = 'x'.repeat(900);
+/** Fields of our alerts: found without the cost of reading JSON. */
+const NUMBERS = [/"connection":(\d+)/, /"n":(\d+)/, /"at":(\d+)/];
 
 /** A receiver that remembers what came, and misbehaves as told. */
 class Sink {
@@ -65,10 +68,8 @@ class Sink {
           return;
         }
         const now = Date.now();
-        for (const line of Buffer.concat(chunks).toString().split('\n')) {
-          const { connection, n, at } = (
-            JSON.parse(line) as { output_fields: { connection: number; n: number; at: number } }
-          ).output_fields;
+        for (const line of Buffer.concat(chunks).toString('latin1').split('\n')) {
+          const [connection, n, at] = NUMBERS.map((name) => Number(name.exec(line)?.[1]));
           const key = `${connection}:${n}`;
           const times = (this.got.get(key) ?? 0) + 1;
           this.got.set(key, times);
@@ -198,34 +199,61 @@ interface Load {
   readonly seconds: number;
 }
 
+/** One kept-alive connection, written by hand: the load must not cost more than what it measures. */
+function openConnection(port: number) {
+  let socket: Socket | null = null;
+  let settle: { resolve(status: number): void; reject(error: Error): void } | null = null;
+  let received = '';
+
+  function fail(error: Error): void {
+    socket?.destroy();
+    socket = null;
+    received = '';
+    settle?.reject(error);
+    settle = null;
+  }
+  function take(chunk: Buffer): void {
+    received += chunk.toString('latin1');
+    const head = received.indexOf('\r\n\r\n');
+    if (head === -1) return;
+    const length = Number(/content-length: *(\d+)/i.exec(received.slice(0, head))?.[1] ?? 0);
+    if (received.length < head + 4 + length) return;
+    const status = Number(received.slice(9, 12));
+    received = '';
+    settle?.resolve(status);
+    settle = null;
+  }
+
+  return {
+    /** @returns the status of the answer. @throws when there is none; the next post opens a new connection. */
+    post: (body: string) =>
+      new Promise<number>((resolve, reject) => {
+        settle = { resolve, reject };
+        if (socket === null) {
+          const opened = connect(port, '127.0.0.1').setNoDelay(true);
+          socket = opened;
+          opened.on('data', take);
+          opened.on('error', fail);
+          opened.on('close', () => {
+            if (socket === opened) fail(new Error('closed'));
+          });
+        }
+        socket.write(
+          `POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+        );
+      }),
+    close: () => void socket?.destroy(),
+  };
+}
+
 /** Posts alerts over several connections; what is not answered is posted again. @param rate a second; 0: as fast as it goes */
 async function load(port: number, count: number, connections: number, rate = 0, firstN = 0): Promise<Load> {
   const accepted = new Set<string>();
   let refused = 0;
   const started = performance.now();
-  const agent = new Agent({ keepAlive: true, maxSockets: connections });
-  const post = (body: string) =>
-    new Promise<number>((resolve, reject) => {
-      const request = httpRequest(
-        {
-          host: '127.0.0.1',
-          port,
-          method: 'POST',
-          path: '/',
-          agent,
-          headers: { 'Content-Length': Buffer.byteLength(body) },
-        },
-        (response) => {
-          response.resume();
-          response.on('end', () => resolve(response.statusCode ?? 0));
-          response.on('error', reject);
-        },
-      );
-      request.on('error', reject);
-      request.end(body);
-    });
   await Promise.all(
     Array.from({ length: connections }, async (_, connection) => {
+      const { post, close } = openConnection(port);
       for (let i = 0; i < count / connections; i++) {
         const n = firstN + i;
         if (rate > 0) {
@@ -233,17 +261,11 @@ async function load(port: number, count: number, connections: number, rate = 0, 
           const wait = due - performance.now();
           if (wait > 0) await sleep(wait);
         }
-        const body = JSON.stringify({
-          rule: 'Terminal shell in container',
-          priority: 'Notice',
-          time: new Date().toISOString(),
-          output: `shell ${connection}:${n}`,
-          output_fields: { connection, n, at: Date.now(), 'evt.time': 1, padding: PADDING },
-        });
+        const now = Date.now();
+        const body = `{"rule":"Terminal shell in container","priority":"Notice","time":"${new Date(now).toISOString()}","output":"shell ${connection}:${n}","output_fields":{"connection":${connection},"n":${n},"at":${now},"evt.time":1767366245123456789,"padding":"${PADDING}"}}`;
         for (;;) {
           try {
-            const status = await post(body);
-            if (status === 200) accepted.add(`${connection}:${n}`);
+            if ((await post(body)) === 200) accepted.add(`${connection}:${n}`);
             else refused++;
             break;
           } catch {
@@ -251,9 +273,9 @@ async function load(port: number, count: number, connections: number, rate = 0, 
           }
         }
       }
+      close();
     }),
   );
-  agent.destroy();
   return { accepted, refused, seconds: (performance.now() - started) / 1000 };
 }
 
@@ -265,6 +287,8 @@ interface Row {
   readonly twice: number;
   readonly dropped: number;
   readonly rss: number;
+  /** Milliseconds from sending to arrival at the destination that is well, 99 of 100; null: there is none. */
+  readonly p99: number | null;
   readonly note: string;
 }
 
@@ -279,6 +303,7 @@ function judge(
   sink: Sink,
   forwarder: Forwarder,
   note: string,
+  well: Sink | null = null,
   dropped = 0,
 ): Row {
   const all = new Set(accepted);
@@ -292,6 +317,7 @@ function judge(
     twice,
     dropped,
     rss: Math.round(forwarder.peak),
+    p99: well?.p99() ?? null,
     note,
   };
 }
@@ -300,7 +326,7 @@ const webhook = (sink: Sink, more: Record<string, unknown> = {}) => ({
   address: `http://127.0.0.1:${sink.port}/`,
   ...more,
 });
-const BATCHES = { batching: { enabled: true, batchsize: 500 } };
+const BATCHES = { batching: { enabled: true, batchsize: 500, flushinterval: '10ms' } };
 let nextPort = 23_000 + (process.pid % 1000) * 10;
 
 const SCENARIOS: Record<string, () => Promise<Row>> = {
@@ -311,7 +337,7 @@ const SCENARIOS: Record<string, () => Promise<Row>> = {
     bare.close();
     const [sink, forwarder] = await pair('healthy', BATCHES);
     const cpuBefore = forwarder.cpu();
-    const result = await load(forwarder.port, 40_000, 16);
+    const result = await load(forwarder.port, 100_000, 16);
     await until(() => sink.got.size >= result.accepted.size, 30);
     const rate = result.accepted.size / result.seconds;
     const cpu = Math.round(((forwarder.cpu() - cpuBefore) * 1e6) / result.accepted.size);
@@ -322,12 +348,12 @@ const SCENARIOS: Record<string, () => Promise<Row>> = {
       forwarder,
       `${Math.round(rate)}/s in, ${cpu} µs CPU each (bare server ${Math.round(20_000 / base.seconds)}/s: ${((rate * base.seconds) / 20_000).toFixed(2)})`,
     );
-    await finish(sink, forwarder);
+    await finish(forwarder, sink);
     return row;
   },
   async outage() {
     const seconds = flags.long ? 600 : 10;
-    const [sink, forwarder] = await pair('outage', {});
+    const [sink, forwarder, other] = await trio('outage', {});
     const loading = load(forwarder.port, (seconds + 15) * 200, 4, 200);
     await sleep(5000);
     sink.close();
@@ -335,28 +361,40 @@ const SCENARIOS: Record<string, () => Promise<Row>> = {
     await sink.listen();
     const result = await loading;
     await until(() => sink.got.size >= result.accepted.size, 120);
-    const row = judge(`destination down ${seconds} s, 200/s`, result.accepted, sink, forwarder, '');
-    await finish(sink, forwarder);
+    const row = judge(`destination down ${seconds} s, 200/s`, result.accepted, sink, forwarder, '', other);
+    await finish(forwarder, sink, other);
     return row;
   },
   async errors() {
-    const [sink, forwarder] = await pair('errors', {});
+    const [sink, forwarder, other] = await trio('errors', {});
     sink.failing = 0.1;
     const result = await load(forwarder.port, 3000, 4, 1000);
     await until(() => sink.got.size >= result.accepted.size, 300);
-    const row = judge('10 % answers are 503', result.accepted, sink, forwarder, '');
-    await finish(sink, forwarder);
+    const row = judge('10 % answers are 503', result.accepted, sink, forwarder, '', other);
+    await finish(forwarder, sink, other);
     return row;
   },
   async slow() {
-    const [sink, forwarder] = await pair('slow', BATCHES);
+    const [sink, forwarder, other] = await trio('slow', BATCHES);
     sink.delay = 20;
     const started = performance.now();
     const result = await load(forwarder.port, 20_000, 16);
     await until(() => sink.got.size >= result.accepted.size, 120);
     const rate = sink.got.size / ((performance.now() - started) / 1000);
-    const row = judge('each answer takes 20 ms', result.accepted, sink, forwarder, `${Math.round(rate)}/s delivered`);
-    await finish(sink, forwarder);
+    await until(() => other.got.size >= result.accepted.size, 60);
+    // Now at a rate that leaves the processors time.
+    other.delays.length = 0;
+    const calm = await load(forwarder.port, 20_000, 16, 2500, 20_000);
+    await until(() => sink.got.size >= result.accepted.size + calm.accepted.size, 60);
+    const row = judge(
+      'each answer takes 20 ms',
+      [...result.accepted, ...calm.accepted],
+      sink,
+      forwarder,
+      `${Math.round(result.accepted.size / result.seconds)}/s in, ${Math.round(rate)}/s delivered; p99 at 2,500/s`,
+      other,
+    );
+    await finish(forwarder, sink, other);
     return row;
   },
   async sigterm() {
@@ -368,44 +406,29 @@ const SCENARIOS: Record<string, () => Promise<Row>> = {
     await forwarder.start();
     await until(() => sink.got.size >= result.accepted.size, 60);
     const row = judge('SIGTERM with 20,000 queued', result.accepted, sink, forwarder, '');
-    await finish(sink, forwarder);
+    await finish(forwarder, sink);
     return row;
   },
   async hung() {
-    const hung = new Sink();
+    const [hung, forwarder, sink] = await trio('hung', {}, { max_bytes: '4GiB' });
     hung.hanging = true;
-    await hung.listen();
-    const sink = new Sink();
-    await sink.listen();
-    const forwarder = new Forwarder(
-      'hung',
-      nextPort++,
-      {
-        webhook: [
-          { instance: 'hung', ...webhook(hung) },
-          { instance: 'fine', ...webhook(sink, BATCHES) },
-        ],
-      },
-      { max_bytes: '4GiB' },
-    );
-    await forwarder.start();
     const count = flags.long ? 1_000_000 : 30_000;
     const filling = await load(forwarder.port, count, 16);
     await until(() => sink.got.size >= filling.accepted.size, 120);
+    const filled = sink.p99();
     sink.delays.length = 0;
     const result = await load(forwarder.port, 2000, 4, 200, count);
     await until(() => sink.got.size >= filling.accepted.size + result.accepted.size, 60);
-    const waiting = await forwarder.waiting('webhook:hung');
+    const waiting = await forwarder.waiting('webhook:faulty');
     const row = judge(
       'another destination hangs',
       [...filling.accepted, ...result.accepted],
       sink,
       forwarder,
-      `${waiting} wait for it; the other's p99 ${sink.p99()} ms`,
+      `${waiting} wait for it; p99 while they came, ${Math.round(filling.accepted.size / filling.seconds)}/s: ${filled} ms`,
+      sink,
     );
-    await forwarder.end();
-    hung.close();
-    sink.close();
+    await finish(forwarder, sink, hung);
     return row;
   },
   async kill() {
@@ -420,7 +443,7 @@ const SCENARIOS: Record<string, () => Promise<Row>> = {
     const result = await loading;
     await until(() => [...result.accepted].every((key) => sink.got.has(key)), 60);
     const row = judge(`kill -9, ${times} times under load`, result.accepted, sink, forwarder, '');
-    await finish(sink, forwarder);
+    await finish(forwarder, sink);
     return row;
   },
   async full() {
@@ -443,7 +466,7 @@ const SCENARIOS: Record<string, () => Promise<Row>> = {
         forwarder,
         `${first.refused + second.refused} refused with 503`,
       );
-      await finish(sink, forwarder);
+      await finish(forwarder, sink);
       return row;
     } finally {
       execFileSync('umount', ['-l', folder]);
@@ -470,12 +493,21 @@ const SCENARIOS: Record<string, () => Promise<Row>> = {
     await forwarder.start();
     const dropped = await forwarder.dropped();
     await until(async () => (await forwarder.waiting('webhook')) === 0, 60);
-    const row = judge('20 flipped bits, torn tail', result.accepted, sink, forwarder, 'every one is counted', dropped);
-    await finish(sink, forwarder);
+    const row = judge(
+      '20 flipped bits, torn tail',
+      result.accepted,
+      sink,
+      forwarder,
+      'every one is counted',
+      null,
+      dropped,
+    );
+    await finish(forwarder, sink);
     return { ...row, lost: Math.max(0, row.lost - dropped) };
   },
 };
 
+/** A forwarder with one destination. */
 async function pair(
   name: string,
   more: Record<string, unknown>,
@@ -487,16 +519,33 @@ async function pair(
   await forwarder.start();
   return [sink, forwarder];
 }
-async function finish(sink: Sink, forwarder: Forwarder): Promise<void> {
+/** A forwarder with a destination that will misbehave, and another one that is well. */
+async function trio(
+  name: string,
+  more: Record<string, unknown>,
+  queue: Record<string, unknown> = {},
+): Promise<[Sink, Forwarder, Sink]> {
+  const [sink, other] = [new Sink(), new Sink()];
+  await sink.listen();
+  await other.listen();
+  const both = [
+    { instance: 'faulty', ...webhook(sink, more) },
+    { instance: 'well', ...webhook(other, BATCHES) },
+  ];
+  const forwarder = new Forwarder(name, nextPort++, { webhook: both }, queue);
+  await forwarder.start();
+  return [sink, forwarder, other];
+}
+async function finish(forwarder: Forwarder, ...sinks: Sink[]): Promise<void> {
   await forwarder.end();
-  sink.close();
+  for (const sink of sinks) sink.close();
 }
 
 const rows: Row[] = [];
-const HEADS = ['fault', 'accepted', 'lost', 'inversions', 'twice', 'dropped', 'RSS MB', 'note'];
-const line = (cells: readonly (string | number)[]) =>
+const HEADS = ['fault', 'accepted', 'lost', 'inversions', 'twice', 'dropped', 'RSS MB', 'p99 ms', 'note'];
+const line = (cells: readonly (string | number | null)[]) =>
   cells
-    .map((cell, i) => (i === 0 ? String(cell).padEnd(30) : i === 7 ? ` ${cell}` : String(cell).padStart(11)))
+    .map((cell, i) => (i === 0 ? String(cell).padEnd(30) : i === 8 ? `  ${cell}` : String(cell ?? '').padStart(11)))
     .join('');
 if (!flags.json) process.stdout.write(`${styleText('bold', line(HEADS))}\n`);
 try {

@@ -25,7 +25,7 @@ import { createRestraint } from './restraint.ts';
 import { startWorker, type Worker } from './worker.ts';
 
 /** Bytes of alerts that are kept as objects for the outputs, which come to them a little later. */
-const FRESH_BYTES = 1024 * 1024;
+const FRESH_BYTES = 2 * 1024 * 1024;
 const DEAD_BYTES = 256 * 1024 * 1024;
 /** How long somebody waits for the test of one output, in milliseconds. */
 const TEST_TIMEOUT = 8000;

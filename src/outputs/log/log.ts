@@ -28,7 +28,7 @@ export interface LogOptions {
   readonly whenFull?: 'drop_oldest' | 'drop_newest' | 'block';
   /** A segment is closed at this size; default 16 MiB, or an eighth of maxBytes when that is less. */
   readonly segmentBytes?: number;
-  /** Bytes of the newest entries that stay in memory for readers that are up to date; default 256 KiB. */
+  /** Bytes of the newest entries that stay in memory for readers that are up to date; default 1 MiB. */
   readonly tailBytes?: number;
   readonly files?: Files;
   readonly now?: () => number;
@@ -86,7 +86,7 @@ const READ = 256 * 1024;
 /** With durability `write`: the longest time that an entry is not on the disk itself. */
 const SYNC_INTERVAL = 100;
 const CURSOR_SLOT = 32;
-const TAIL = 256 * 1024;
+const TAIL = 1024 * 1024;
 /** A write at once that takes longer than this shows that the page cache does not just take it: milliseconds. */
 const SLOW_WRITE = 2;
 /** How long writes then go to another thread, milliseconds. */
