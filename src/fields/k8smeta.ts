@@ -137,4 +137,18 @@ export const K8SMETA_FIELDS: readonly Field[] = [
   ),
   ...object('rs', 'replica set of the pod', (pod) => pod.replicaSet),
   ...object('rc', 'replication controller of the pod', (pod) => pod.replicationController),
+  row(
+    'wh.k8s.owner.kind',
+    'CHARBUF',
+    'thread',
+    'Kind of what the pod belongs to in the end: Deployment, StatefulSet, DaemonSet, CronJob, Job, …',
+    of((pod) => some(pod.owner?.kind)),
+  ),
+  row(
+    'wh.k8s.owner.name',
+    'CHARBUF',
+    'thread',
+    'Name of what the pod belongs to in the end.',
+    of((pod) => some(pod.owner?.name)),
+  ),
 ];

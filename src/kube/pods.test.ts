@@ -87,16 +87,17 @@ test('one list, one watch; what stands around pods is asked for once', async () 
       return undefined;
     }
     if (path.startsWith('/api/v1/pods')) return { metadata: { resourceVersion: '5' }, items: [pod('a'), pod('b')] };
-    if (path === '/api/v1/namespaces/shop') return { metadata: { name: 'shop', uid: 'ns', labels: { team: 'blue' } } };
-    if (path.endsWith('/services')) {
+    if (path === '/api/v1/namespaces/shop?resourceVersion=0')
+      return { metadata: { name: 'shop', uid: 'ns', labels: { team: 'blue' } } };
+    if (path.includes('/services?')) {
       const service = (name: string, selector: object) => ({ metadata: { name, uid: name }, spec: { selector } });
       return { metadata: {}, items: [service('web', { app: 'web' }), service('db', { app: 'db' }), service('x', {})] };
     }
-    if (path.endsWith('/replicasets/web-5f6')) {
+    if (path.includes('/replicasets/web-5f6?')) {
       const owner = { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web', uid: 'dep', controller: true };
       return { metadata: { name: 'web-5f6', uid: 'rs', ownerReferences: [owner] } };
     }
-    return path.endsWith('/deployments/web') ? { metadata: { name: 'web', uid: 'dep' } } : null;
+    return path.includes('/deployments/web?') ? { metadata: { name: 'web', uid: 'dep' } } : null;
   });
   closers.push(
     () => server.closeAllConnections(),
@@ -109,6 +110,7 @@ test('one list, one watch; what stands around pods is asked for once', async () 
     ip: '10.0.0.9',
     namespace: { uid: 'ns', labels: { team: 'blue' } },
     replicaSet: { name: 'web-5f6' },
+    owner: { kind: 'Deployment', name: 'web' },
     services: [{ name: 'web' }],
   });
   const counts = paths.map((path) => path.replace(/timeoutSeconds=\d+/, ''));
@@ -143,6 +145,36 @@ test('without the API server the kubelet is asked; names follow from the pod alo
     replicaSet: { name: 'web-5f6', uid: 'rs' },
     deployment: { name: 'web' },
   });
+});
+
+test('the owner in the end: a job of a cron job, a daemon set, nobody', async () => {
+  const owned = (name: string, kind: string, owner: string) =>
+    pod(name, {
+      metadata: {
+        ...{ name, namespace: 'shop', uid: `uid-${name}` },
+        ownerReferences: [{ apiVersion: 'x/v1', kind, name: owner, uid: 'o', controller: true }],
+      },
+    });
+  const items = [
+    owned('a', 'Job', 'clean-1'),
+    owned('b', 'DaemonSet', 'agent'),
+    owned('c', 'StatefulSet', 'db'),
+    pod('d', { metadata: { name: 'd', namespace: 'shop', uid: 'uid-d' } }),
+  ];
+  const { server, client } = await serve((path) => {
+    if (path.includes('watch=1')) return undefined;
+    if (path.startsWith('/api/v1/pods')) return { metadata: { resourceVersion: '5' }, items };
+    const ownerReferences = [{ apiVersion: 'batch/v1', kind: 'CronJob', name: 'clean', uid: 'c', controller: true }];
+    return path.includes('/jobs/clean-1?') ? { metadata: { name: 'clean-1', uid: 'o', ownerReferences } } : null;
+  });
+  closers.push(
+    () => server.closeAllConnections(),
+    () => server.close(),
+  );
+  const { told, until } = follow(client);
+  await until(() => told.get('uid-a')?.owner?.kind === 'CronJob' && told.size === 4);
+  const owners = [...told.values()].map((one) => (one?.owner ? `${one.owner.kind} ${one.owner.name}` : null));
+  expect(owners).toEqual(['CronJob clean', 'DaemonSet agent', 'StatefulSet db', null]);
 });
 
 test('what may not be read is left out, and not asked for again', async () => {

@@ -126,11 +126,14 @@ export function followPods(options: PodsOptions): Pods {
   function shared<T>(path: string, metadataOnly: boolean): Promise<T | null> {
     const known = related.get(path);
     if (known !== undefined && known.until > Date.now()) return known.value as Promise<T | null>;
-    const value = client.get<T>(path, { metadataOnly, signal: closing.signal }).catch((error: Error) => {
-      // What may not be read or is gone stays so for a while; anything else is asked for again.
-      if (!(error instanceof KubeError)) related.delete(path);
-      return null;
-    });
+    // Like the list of pods: what the server has in memory.
+    const value = client
+      .get<T>(`${path}?resourceVersion=0`, { metadataOnly, signal: closing.signal })
+      .catch((error: Error) => {
+        // What may not be read or is gone stays so for a while; anything else is asked for again.
+        if (!(error instanceof KubeError)) related.delete(path);
+        return null;
+      });
     if (related.size >= MAX_RELATED) related.clear();
     related.set(path, { value, until: Date.now() + FRESH_MS * (1 + Math.random() / 4) });
     return value;
@@ -141,7 +144,7 @@ export function followPods(options: PodsOptions): Pods {
     const base = withoutRelations(pod);
     const at = encodeURIComponent(namespace);
     const owner = controller(pod.metadata);
-    const [space, services, set, replication] = await Promise.all([
+    const [space, services, set, replication, job] = await Promise.all([
       shared<KubeObject>(`/api/v1/namespaces/${at}`, true),
       shared<KubeList<KubeObject>>(`/api/v1/namespaces/${at}/services`, false),
       owner?.kind === 'ReplicaSet'
@@ -150,8 +153,12 @@ export function followPods(options: PodsOptions): Pods {
       owner?.kind === 'ReplicationController'
         ? shared<KubeObject>(`/api/v1/namespaces/${at}/replicationcontrollers/${encodeURIComponent(owner.name)}`, true)
         : null,
+      owner?.kind === 'Job'
+        ? shared<KubeObject>(`/apis/batch/v1/namespaces/${at}/jobs/${encodeURIComponent(owner.name)}`, true)
+        : null,
     ]);
-    const above = set === null ? undefined : controller(set.metadata);
+    const direct = set ?? replication ?? job;
+    const above = direct === null ? undefined : controller(direct.metadata);
     const deployment =
       above?.kind === 'Deployment'
         ? await shared<KubeObject>(`/apis/apps/v1/namespaces/${at}/deployments/${encodeURIComponent(above.name)}`, true)
@@ -162,6 +169,7 @@ export function followPods(options: PodsOptions): Pods {
       replicaSet: named(set) ?? base.replicaSet,
       replicationController: named(replication) ?? base.replicationController,
       deployment: named(deployment) ?? base.deployment,
+      owner: above === undefined ? base.owner : { kind: above.kind, name: above.name },
       services: (services?.items ?? []).filter((one) => selects(one, labels)).flatMap((one) => named(one) ?? []),
     };
   }
@@ -274,6 +282,12 @@ function withoutRelations(pod: Pod): PodInfo {
     deployment: deployment === '' ? null : { name: deployment, uid: '', labels: NONE },
     replicaSet: isSet ? bare : null,
     replicationController: owner?.kind === 'ReplicationController' ? bare : null,
+    owner:
+      deployment !== ''
+        ? { kind: 'Deployment', name: deployment }
+        : owner === undefined
+          ? null
+          : { kind: owner.kind, name: owner.name },
     services: [],
   };
 }

@@ -64,7 +64,8 @@ test('LXC needs no engine; pods come and go', () => {
   expect(asked).toEqual([]);
   expect(state.containers.get('web')).toMatchObject({ type: 'lxc', name: 'web' });
   const named = { name: 'p', uid: 'u', labels: {} };
-  const rest = { namespace: null, deployment: null, replicaSet: null, replicationController: null, services: [] };
+  const none = { namespace: null, deployment: null, replicaSet: null, replicationController: null, owner: null };
+  const rest = { ...none, services: [] };
   tell({ kind: 'pod', uid: 'u', pod: { ...named, ip: '10.0.0.1', ...rest } });
   metadata.poll();
   expect(state.pods.get('u')?.ip).toBe('10.0.0.1');

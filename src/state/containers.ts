@@ -173,5 +173,7 @@ export interface PodInfo extends KubeObject {
   readonly deployment: KubeObject | null;
   readonly replicaSet: KubeObject | null;
   readonly replicationController: KubeObject | null;
+  /** What the pod belongs to in the end: a Deployment, StatefulSet, DaemonSet, CronJob, Job, …; null for a pod of its own. */
+  readonly owner: { readonly kind: string; readonly name: string } | null;
   readonly services: readonly KubeObject[];
 }

@@ -152,6 +152,7 @@ export function placeOf(alert: Alert): Place {
     namespace: textOf(fields['k8s.ns.name']) || textOf(fields['ka.target.namespace']),
     workload:
       textOf(fields['k8smeta.deployment.name']) ||
+      textOf(fields['wh.k8s.owner.name']) ||
       (pod !== '' ? ownerOfPod(pod) : container === 'host' ? '' : container),
     image: textOf(fields['container.image.repository']),
   };
