@@ -38,6 +38,7 @@ describe('parseCondition', () => {
     };
     expect(value('"\\x41\\n\\/\\ "')).toBe('A\n/\\');
     expect(value("'it\\'s'")).toBe("it's");
+    expect(refusal('a.b = "\\\\" and c.d = e')[0]).toContain('expected a string value');
     expect(refusal('a.b = "\\q"')[0]).toBe('unsupported string escape sequence: \\q');
     expect(refusal('a.b = "\\x4"')[0]).toBe('unsupported string escape sequence: \\x');
     expect(refusal("a.b = '\\\"'")[0]).toBe(`invalid \\" escape in '-quoted string`);

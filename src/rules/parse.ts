@@ -39,7 +39,8 @@ const IDENTIFIER = /[a-zA-Z]+[a-zA-Z0-9_]*/y;
 const FIELD = /[a-zA-Z]+[a-zA-Z0-9_]*(?:\.[a-zA-Z]+[a-zA-Z0-9_]*)+/y;
 const BARE = /[^()"'\s=,]+/y;
 const BARE_ARGUMENT = /[^[\]"'\s]+/y;
-const QUOTED = /"(?:\\"|[^"])*"|'(?:\\'|[^'])*'/y;
+/** A quote after a backslash never closes, even where two backslashes stand: Falco looks one character back. */
+const QUOTED = /"(?:\\"|[^"\\]|\\(?!"))*"|'(?:\\'|[^'\\]|\\(?!'))*'/y;
 const NUMBER = /[+-]?[0-9]+[.]?[0-9]*(?:[eE][+-][0-9]+)?/y;
 const HEX = /0[xX][0-9a-fA-F]+/y;
 const TRANSFORMER = /(tolower|toupper|b64|basename|len|join|concat|getopt)\(/y;

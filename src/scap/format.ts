@@ -63,6 +63,16 @@ export const NEW_FD_NAMES: readonly string[] = ['bpf', 'userfaultfd', 'io_uring'
   (name) => `anon_inode:[${name}]`,
 );
 
+/**
+ * Parameters behind those of the table. In memory they stand with the others (`lens[n + k], data`); readers of libs
+ * 0.21 and later refuse a file in which an event has another number of parameters than the table says, but look at no
+ * byte behind the last one. So in a file such an event is `lens[n], data of n + k, lens[k], u16 k, u16 this mark`,
+ * all of it within the event's length.
+ */
+export const TAIL_MARK = 0x6877;
+/** The last two members of that tail. */
+export const TAIL_SIZE = 4;
+
 /** What is wrong with a capture, and where (offset in the inflated stream). */
 export class ScapError extends Error {
   override name = 'ScapError';

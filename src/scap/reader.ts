@@ -10,9 +10,11 @@ import {
   ScapError,
   SECTION_MAGIC,
   SECTION_MAGIC_SWAPPED,
+  TAIL_MARK,
+  TAIL_SIZE,
 } from './format.ts';
 import { isList, readList } from './lists.ts';
-import { FIXED_SIZES, fixedSize, ROW } from './sizes.ts';
+import { FIXED_SIZES, fixedSize, ROW, TABLE_COUNT } from './sizes.ts';
 
 export interface ReaderStats {
   /** Events given to the visitor; the last one's `num`. */
@@ -201,8 +203,12 @@ export class ScapReader {
               data += size;
             }
             if (unexpected === 0 && data <= limit) {
-              event.read(header, cpu, ++stats.events);
-              visit(event);
+              if (data !== limit && this.#hasTail(view, code, count, data, limit)) {
+                this.#withTail(bytes, view, header, cpu, visit);
+              } else {
+                event.read(header, cpu, ++stats.events);
+                visit(event);
+              }
               at = next;
               continue;
             }
@@ -337,12 +343,16 @@ export class ScapReader {
       return;
     }
     const event = this.event;
+    const { buffer } = event;
     if (complete === ALWAYS_PASS || count >= complete) {
+      if (data !== limit && !large && this.#hasTail(view, type, count, data, limit)) {
+        this.#withTail(buffer, view, header, cpu, visit);
+        return;
+      }
       event.read(header, cpu, ++this.stats.events);
       visit(event);
       return;
     }
-    const { buffer } = event;
     const converter = (this.#converter ??= new Converter());
     let wanted: boolean;
     try {
@@ -360,6 +370,46 @@ export class ScapReader {
     event.read(0, cpu, ++this.stats.events);
     visit(event);
     event.attach(buffer, view);
+  }
+
+  /** Whether parameters stand behind those of the table (see {@link TAIL_MARK}); `data` is where those end. */
+  #hasTail(view: DataView, type: number, count: number, data: number, limit: number): boolean {
+    if (limit - data < TAIL_SIZE + 2 || count !== TABLE_COUNT[type]) return false;
+    if (view.getUint16(limit - 2, true) !== TAIL_MARK) return false;
+    const extra = view.getUint16(limit - 4, true);
+    const lens = limit - TAIL_SIZE - 2 * extra;
+    if (extra === 0 || count + extra > ROW || lens < data) return false;
+    let sum = 0;
+    for (let at = lens; at < limit - TAIL_SIZE; at += 2) sum += view.getUint16(at, true);
+    return sum === lens - data;
+  }
+
+  /** Delivers an event with such a tail, its parameters put together in the scratch buffer. */
+  #withTail(bytes: Uint8Array, view: DataView, header: number, cpu: number, visit: (event: Event) => void): void {
+    const limit = header + view.getUint32(header + 16, true);
+    const count = view.getUint32(header + 22, true);
+    const extra = view.getUint16(limit - 4, true);
+    const lens = limit - TAIL_SIZE - 2 * extra;
+    const known = HEADER_SIZE + 2 * count;
+    const size = limit - TAIL_SIZE - header;
+    this.#room(size);
+    const scratch = this.#scratch;
+    scratch.set(bytes.subarray(header, header + known));
+    scratch.set(bytes.subarray(lens, lens + 2 * extra), known);
+    scratch.set(bytes.subarray(header + known, lens), known + 2 * extra);
+    this.#scratchView.setUint32(16, size, true);
+    this.#scratchView.setUint32(22, count + extra, true);
+    const { event } = this;
+    event.attach(scratch, this.#scratchView);
+    event.read(0, cpu, ++this.stats.events);
+    visit(event);
+    event.attach(bytes, view);
+  }
+
+  #room(size: number): void {
+    if (this.#scratch.length >= size) return;
+    this.#scratch = new Uint8Array(size);
+    this.#scratchView = new DataView(this.#scratch.buffer);
   }
 
   /**
@@ -390,10 +440,7 @@ export class ScapReader {
         let sum = data - header;
         for (; at < data; at += width) sum += info.large ? view.getUint32(at, true) : view.getUint16(at, true);
         if (sum !== size) continue;
-        if (this.#scratch.length < size + 4) {
-          this.#scratch = new Uint8Array(size + 4);
-          this.#scratchView = new DataView(this.#scratch.buffer);
-        }
+        this.#room(size + 4);
         this.#scratch.set(bytes.subarray(header, header + OLD_HEADER));
         this.#scratch.set(bytes.subarray(header + OLD_HEADER, header + size), HEADER_SIZE);
         this.#scratchView.setUint32(16, size + 4, true);

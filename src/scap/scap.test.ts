@@ -73,6 +73,23 @@ describe('writing and reading', () => {
     );
   });
 
+  it('keeps our parameters behind those of the table, where readers that count parameters do not see them', () => {
+    const type = EventType.SYSCALL_CLOSE_X as number;
+    const bytes = buildEvent(type, { ts: 1n, tid: 7, params: { res: 0, fd: 3 }, extra: [5, 'path', 0, 9n] });
+    const plain = buildEvent(type, { ts: 1n, tid: 7, params: { res: 0, fd: 3 } });
+    const capture = written((writer) => {
+      writer.event(viewEvent(bytes, 1, 0), 0);
+      writer.raw(bytes, 0, bytes.length, 0);
+    });
+    // Header (but for the length), lengths and data of the plain event stand in the file, twice.
+    const text = Buffer.from(capture).toString('latin1');
+    const [head, tail] = [plain.subarray(20, 26), plain.subarray(26)].map((part) =>
+      Buffer.from(part).toString('latin1'),
+    );
+    expect(text.split(`${head}${tail}`)).toHaveLength(3);
+    expect(readAll(capture, () => 50).events.map((event) => event.bytes)).toEqual([bytes, bytes]);
+  });
+
   it('cuts strings that readers refuse, lists at a whole item', () => {
     const env = `${'A'.repeat(3000)}\0${'B'.repeat(3000)}\0`;
     const { state } = readAll(written((w) => w.process({ ...emptyProcess(1), exe: 'e'.repeat(5000), env })));

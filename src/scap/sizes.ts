@@ -3,6 +3,9 @@ import { EVENTS, PARAM_WIDTH } from '../event/index.ts';
 /** Room for the parameters of a type; the longest has 31 in the table, and our trailing ones. */
 export const ROW = 64;
 
+/** Number of parameters that the table gives each type. */
+export const TABLE_COUNT: Uint8Array = Uint8Array.from(EVENTS, ({ params }) => params.length);
+
 /**
  * Size of parameter `i` of type `t` at `t * ROW + i`, with 0xffff in the upper half, so that
  * `(length ^ entry) & (entry >>> 16)` is 0 exactly for the right length; all 0 where the size varies.

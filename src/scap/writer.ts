@@ -1,4 +1,4 @@
-import { type Event, LARGE } from '../event/index.ts';
+import { type Event, HEADER_SIZE, LARGE } from '../event/index.ts';
 import {
   type FdEntry,
   FdType,
@@ -16,7 +16,10 @@ import {
   MINOR_VERSION,
   NEW_FD_NAMES,
   SECTION_MAGIC,
+  TAIL_MARK,
+  TAIL_SIZE,
 } from './format.ts';
+import { TABLE_COUNT } from './sizes.ts';
 
 /** Longest strings that readers take (libs, scap_const.h and scap_limits.h), the final NUL included. */
 const MAX_PATH = 1024;
@@ -338,7 +341,12 @@ export class ScapWriter implements InitialStateSink {
   /** Writes the event that the view points at, trailing parameters included. */
   event(event: Event, flags = 0): void {
     const size = event.length;
-    const to = this.#beginEvent(event.type, size, event.cpu, flags);
+    const { type, nparams } = event;
+    if (nparams > (TABLE_COUNT[type] as number) && LARGE[type] === 0) {
+      this.#withTail(event.buffer, event.at, size, nparams, type, event.cpu, flags);
+      return;
+    }
+    const to = this.#beginEvent(type, size, event.cpu, flags);
     const { view, bytes } = this.#sheet;
     const from = event.at;
     if (size > FEW) bytes.set(event.buffer.subarray(from, from + size), to);
@@ -358,8 +366,33 @@ export class ScapWriter implements InitialStateSink {
    */
   raw(bytes: Uint8Array, from: number, size: number, cpu: number, flags = 0): void {
     const type = (bytes[from + 20] as number) | ((bytes[from + 21] as number) << 8);
+    const count = (bytes[from + 22] as number) | ((bytes[from + 23] as number) << 8);
+    if (count > (TABLE_COUNT[type] as number) && LARGE[type] === 0) {
+      this.#withTail(bytes, from, size, count, type, cpu, flags);
+      return;
+    }
     const to = this.#beginEvent(type, size, cpu, flags);
     this.#sheet.bytes.set(bytes.subarray(from, from + size), to);
+    this.#endEvent();
+  }
+
+  /** Writes an event that has more parameters than the table gives its type; see {@link TAIL_MARK}. */
+  #withTail(bytes: Uint8Array, from: number, size: number, count: number, type: number, cpu: number, flags: number) {
+    const to = this.#beginEvent(type, size + TAIL_SIZE, cpu, flags);
+    const { view, bytes: sheet } = this.#sheet;
+    const known = TABLE_COUNT[type] as number;
+    const extraLens = from + HEADER_SIZE + 2 * known;
+    const data = from + HEADER_SIZE + 2 * count;
+    sheet.set(bytes.subarray(from, extraLens), to);
+    let at = to + extraLens - from;
+    sheet.set(bytes.subarray(data, from + size), at);
+    at += from + size - data;
+    sheet.set(bytes.subarray(extraLens, data), at);
+    at += data - extraLens;
+    view.setUint16(at, count - known, true);
+    view.setUint16(at + 2, TAIL_MARK, true);
+    view.setUint32(to + 16, size + TAIL_SIZE, true);
+    view.setUint32(to + 22, known, true);
     this.#endEvent();
   }
 
