@@ -84,10 +84,25 @@ describe('openRing', () => {
     setHeader(0, 4000);
     expect(() => drained(ring)).toThrow('the ring buffer is damaged: a record of 4000 bytes');
   });
+
+  it('maps no more behind the end than the longest record needs, and reads no further', () => {
+    const { sys, ring, write } = fakeRing(4 * PAGE);
+    const lengths: number[] = [];
+    const map: typeof sys.map = (fd, length, ...more) => {
+      lengths.push(length);
+      return sys.map(fd, length, ...more);
+    };
+    const small = openRing(0, 4 * PAGE, { ...sys, map }, 100);
+    expect(lengths).toEqual([PAGE, PAGE + 4 * PAGE + PAGE]);
+    write(Buffer.alloc(PAGE));
+    expect(() => drained(small)).toThrow(`the ring buffer is damaged: a record of ${PAGE} bytes`);
+    expect(drained(ring)).toHaveLength(1);
+  });
 });
 
 describe('with the kernel', () => {
   const SIZE = 64 << 10;
+  const LONGEST = 256;
   let object: BpfObject | undefined;
   let ring: Ring | undefined;
 
@@ -107,7 +122,7 @@ describe('with the kernel', () => {
       maps: { ring: { maxEntries: size } },
     });
     object = loaded;
-    const opened = openRing(loaded.maps.get('ring')!.fd, size);
+    const opened = openRing(loaded.maps.get('ring')!.fd, size, systemCalls(), LONGEST);
     ring = opened;
     const program = loaded.programs.get('produce')!;
     return {

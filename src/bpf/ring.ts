@@ -6,7 +6,7 @@ import { Errno, errnoName, NR, type Sys, systemCalls } from './sys.ts';
  * in place. A ring has one consumer position, so exactly one thread may drain it; the fd may be opened in any.
  */
 export interface Ring {
-  /** The records' bytes: every record is contiguous, because the kernel maps the data twice in a row. */
+  /** The records' bytes: every record is contiguous, because after the end the beginning is mapped once more. */
   readonly bytes: Uint8Array;
   readonly view: DataView;
   /** Bytes of data space. */
@@ -46,24 +46,28 @@ const COMMIT = 64 << 10;
 
 const POLLIN = 1;
 
-/** Bytes that a record takes of the `available` ones. */
-function spaceOf(length: number, available: number): number {
+/** Bytes that a record takes of the `available` ones, and of the `longest` that a record may take. */
+function spaceOf(length: number, available: number, longest: number): number {
   const space = (length + RECORD_HEADER + 7) & ~7;
-  if (space > available) throw new BpfError('map', `the ring buffer is damaged: a record of ${length} bytes`);
+  if (space > available || space > longest)
+    throw new BpfError('map', `the ring buffer is damaged: a record of ${length} bytes`);
   return space;
 }
 
 /**
  * Maps the ring buffer `fd`.
  * @param size its `max_entries`: bytes, a power of two of at most 1 GiB
+ * @param longest no record has more bytes; what is mapped beyond `size` counts as memory of this process
  */
-export function openRing(fd: number, size: number, sys: Sys = systemCalls()): Ring {
+export function openRing(fd: number, size: number, sys: Sys = systemCalls(), longest: number = size): Ring {
   const page = sys.pageSize;
   if (size < page || size > 1 << 30 || (size & (size - 1)) !== 0)
     throw new BpfError('map', `a ring buffer cannot have ${size} bytes`);
-  // One page for us to write, one that the kernel writes, the data, and the data once more.
+  const tail = Math.min(size, Math.ceil((longest + RECORD_HEADER) / page) * page);
+  const mapped = page + size + tail;
+  // One page for us to write, one that the kernel writes, the data, and as much of it once more as a record can reach.
   const ours = sys.map(fd, page, 0, true);
-  const theirs = sys.map(fd, page + 2 * size, page, false);
+  const theirs = sys.map(fd, mapped, page, false);
   const consumer = new BigInt64Array(ours, 0, 1);
   const producer = new Int32Array(theirs, 0, 1);
   const words = new Int32Array(theirs, page);
@@ -106,14 +110,14 @@ export function openRing(fd: number, size: number, sys: Sys = systemCalls()): Ri
         const header = Atomics.load(words, at >>> 2);
         if (header >>> BUSY !== 0) return -1;
         if ((header & DISCARD) === 0) return at + RECORD_HEADER;
-        const bytes = spaceOf(header & LENGTH, available);
+        const bytes = spaceOf(header & LENGTH, available, tail);
         ahead += bytes;
         skipped += bytes;
       }
     },
     take() {
       const header = Atomics.load(words, ((position + ahead) & mask) >>> 2);
-      const bytes = spaceOf(header & LENGTH, lag() - ahead);
+      const bytes = spaceOf(header & LENGTH, lag() - ahead, tail);
       ahead += bytes;
       if (ahead >= COMMIT) give();
       return skipped + bytes;
@@ -132,7 +136,7 @@ export function openRing(fd: number, size: number, sys: Sys = systemCalls()): Ri
             const header = Atomics.load(words, at >>> 2);
             if (header >>> BUSY !== 0) break;
             const length = header & LENGTH;
-            advance += spaceOf(length, available - advance);
+            advance += spaceOf(length, available - advance, tail);
             if ((header & DISCARD) === 0) {
               records++;
               visit(at + RECORD_HEADER, length);
@@ -149,7 +153,7 @@ export function openRing(fd: number, size: number, sys: Sys = systemCalls()): Ri
     wait,
     close() {
       sys.sys(NR.munmap, new Uint8Array(ours), page);
-      sys.sys(NR.munmap, new Uint8Array(theirs), page + 2 * size);
+      sys.sys(NR.munmap, new Uint8Array(theirs), mapped);
     },
   };
 }
