@@ -109,6 +109,9 @@ const PROBE = new URL('../../probe/windhover.bpf.o', import.meta.url);
 const DEFAULT_RING = 32 << 20;
 const DEFAULT_SNAPLEN = 80;
 
+/** No record is longer: more than the size of `rec` in `struct scratch`, where the probe builds them. */
+const LONGEST_RECORD = 64 << 10;
+
 /** What stands in a ring record before the event: u16 cpu, u16 0, u32 events lost right before. */
 const PREFIX = 8;
 
@@ -199,7 +202,7 @@ function openRings(object: BpfObject, count: number, ringBytes: number, sys: Sys
     // CPUs that are plugged in later share the last one.
     for (let i = 0; i < table.maxEntries; i++) table.update(i, rings[Math.min(i, count - 1)].fd);
   }
-  return rings.map(({ fd }) => openRing(fd, ringBytes, sys));
+  return rings.map(({ fd }) => openRing(fd, ringBytes, sys, LONGEST_RECORD));
 }
 
 class LiveSource implements SyscallSource {
