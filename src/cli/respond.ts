@@ -1,12 +1,12 @@
 import { readFileSync, unwatchFile, watchFile } from 'node:fs';
-import { createKubeClient, loadKubeConfig } from '../kube/index.ts';
+import { createKubeClient, type KubeClient, loadKubeConfig } from '../kube/index.ts';
 import { log } from '../log.ts';
 import {
-  ABSENT,
   ACTIONS,
   type Cluster,
   checkRules,
   createCluster,
+  type Election,
   loadResponseConfig,
   loadRules,
   notifierProblems,
@@ -14,6 +14,7 @@ import {
   type ResponseRule,
   type RulesProblem,
   rulesFromFalco,
+  standForElection,
   startResponder,
 } from '../response/index.ts';
 import { serveResponder } from '../server/respond.ts';
@@ -115,37 +116,49 @@ function readRules(
 const written = (problems: readonly RulesProblem[]) =>
   problems.map(({ place, message }) => `${place}: ${message}`).join('\n');
 
+/** Logs what is merely obsolete. @throws CommandError with what cannot work */
+function refuseErrors(problems: readonly RulesProblem[]): void {
+  for (const { place, message } of problems.filter(({ isObsolete }) => isObsolete)) log.warning(`${place}: ${message}`);
+  const errors = problems.filter(({ isObsolete }) => !isObsolete);
+  if (errors.length > 0) throw new CommandError(written(errors));
+}
+
 async function respond(options: CommandOptions): Promise<number> {
   const config = readConfig(options);
   const { rules, problems } = readRules(config, options);
-  if (problems.length > 0) throw new CommandError(written(problems));
+  refuseErrors(problems);
+  let client: KubeClient | null = null;
+  function kubernetes(): KubeClient {
+    if (client !== null) return client;
+    const found = loadKubeConfig(config.kubeconfig);
+    if (found === null) throw new Error('no Kubernetes: neither a kubeconfig nor a service account');
+    client = createKubeClient(found);
+    return client;
+  }
   let cluster: Cluster | null = null;
   const responder = await startResponder({
     config,
     rules,
     logger: log,
     // Rules about the host alone need no cluster.
-    cluster() {
-      if (cluster !== null) return cluster;
-      const found = loadKubeConfig(config.kubeconfig);
-      if (found === null) throw new Error('no Kubernetes: neither a kubeconfig nor a service account');
-      cluster = createCluster(createKubeClient(found));
-      return cluster;
-    },
+    cluster: () => (cluster ??= createCluster(kubernetes())),
   }).catch((error: Error) => {
     throw new CommandError(`cannot start: ${error.message}`);
   });
   const { collectDefaultMetrics, Registry } = await import('prom-client');
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  const server = await serveResponder(config, responder, () => registry.metrics()).catch(async (error: Error) => {
-    await responder.stop(0);
-    throw new CommandError(`cannot listen: ${error.message}`);
-  });
+  const election = await stand(config, kubernetes);
+  const server = await serveResponder(config, responder, () => registry.metrics(), election).catch(
+    async (error: Error) => {
+      await responder.stop(0);
+      throw new CommandError(`cannot listen: ${error.message}`);
+    },
+  );
   function reload(): void {
     try {
       const next = readRules(config, options);
-      if (next.problems.length > 0) throw new Error(written(next.problems));
+      refuseErrors(next.problems);
       responder.setRules(next.rules);
       log.info(`Reloaded ${next.rules.length} rules`);
     } catch (error) {
@@ -169,8 +182,23 @@ async function respond(options: CommandOptions): Promise<number> {
   await ended;
   for (const file of watched) unwatchFile(file);
   await server.close();
+  await election?.stop();
   await responder.stop(SHUTDOWN);
   return 0;
+}
+
+/** Stands for election when the configuration asks for it and there is a cluster to ask; else this is the only responder. */
+async function stand(config: ResponseConfig, kubernetes: () => KubeClient): Promise<Election | null> {
+  if (!config.deduplication.leader_election) return null;
+  let client: KubeClient;
+  try {
+    client = kubernetes();
+  } catch {
+    log.warning('deduplication.leader_election: there is no cluster here to be elected in; this is the only responder');
+    return null;
+  }
+  const place = { namespace: process.env.POD_NAMESPACE || client.config.namespace || 'default', name: config.lease };
+  return standForElection(client, place, process.env.POD_NAME || config.hostname, log);
 }
 
 async function check(options: CommandOptions): Promise<number> {
@@ -180,7 +208,7 @@ async function check(options: CommandOptions): Promise<number> {
       `${name}: ${actions.map(({ name: action, actionner }) => `${action} (${actionner})`).join(', ') || 'no action'}\n`,
     );
   if (problems.length > 0) process.stderr.write(`${written(problems)}\n`);
-  return problems.length > 0 ? 1 : 0;
+  return problems.some(({ isObsolete }) => !isObsolete) ? 1 : 0;
 }
 
 async function listActions(): Promise<number> {
@@ -189,7 +217,6 @@ async function listActions(): Promise<number> {
       `${name.padEnd(26)} ${doc}${continues ? '' : ' Ends the rule.'}${undo === undefined ? '' : ' Can be undone.'}\n`,
     );
   }
-  for (const [name, instead] of ABSENT) process.stdout.write(`${name.padEnd(26)} Not here: ${instead}.\n`);
   return 0;
 }
 

@@ -18,6 +18,8 @@ export interface Step {
   readonly target: string;
   readonly namespace?: string | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** Pods that it ends at most, when that may be several. */
+  readonly pods?: number | undefined;
   /** @param dryRun ask the target whether it would work, and leave it as it is. */
   perform(dryRun: boolean): Promise<Outcome>;
 }
@@ -25,6 +27,12 @@ export interface Step {
 /** What actions work with. */
 export interface Context {
   readonly cluster: () => Cluster;
+  /** Why this pod may not be touched by an action on many; null when it may. */
+  protectionOf(pod: {
+    readonly namespace: string;
+    readonly name: string;
+    readonly labels: Readonly<Record<string, string>>;
+  }): string | null;
   /** The host that this process runs on, as alerts name it; for host actions. */
   readonly hostname: string;
   readonly proc: string;
@@ -47,6 +55,8 @@ export interface ActionKind<P extends z.ZodType = z.ZodType> {
   readonly name: string;
   readonly doc: string;
   readonly parameters: P;
+  /** Parameters that rules files still have and that mean nothing any more: what to write instead. */
+  readonly obsolete?: Readonly<Record<string, string>>;
   /** Whether the rule's next action is done too, unless the file says otherwise. */
   readonly continues: boolean;
   /** Doing it twice is as good as once: it may be resumed when a crash leaves open whether it was done. */
@@ -61,6 +71,14 @@ export interface ActionKind<P extends z.ZodType = z.ZodType> {
 
 export function actionKind<P extends z.ZodType>(kind: ActionKind<P>): ActionKind {
   return kind as unknown as ActionKind;
+}
+
+/** What a rule gives an action, without what is obsolete. @throws ZodError for what it does not know */
+export function parametersOf(kind: ActionKind, given: Readonly<Record<string, unknown>>): unknown {
+  const { obsolete = {} } = kind;
+  return kind.parameters.parse(
+    Object.fromEntries(Object.entries(given).filter(([name]) => !Object.hasOwn(obsolete, name))),
+  );
 }
 
 /** An action that cannot be done, with a reason for the journal. `skip`: rightly so (the target is gone, or exempt). */

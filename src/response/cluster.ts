@@ -15,7 +15,7 @@ export interface Place {
   readonly resource: string;
   readonly namespace?: string | undefined;
   readonly name?: string | undefined;
-  readonly subresource?: 'scale' | 'eviction' | 'log' | undefined;
+  readonly subresource?: 'scale' | 'eviction' | 'log' | 'ephemeralcontainers' | undefined;
 }
 
 /** What actions do to a cluster. `dryRun` has the server do everything but keep it (`dryRun=All`). */

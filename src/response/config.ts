@@ -9,7 +9,7 @@ const size = z.string().default('256MiB');
 
 /**
  * Talon's configuration (`config.yaml`), and what it lacks: `auth`, `tls`, `guards`, `journal`, `actions`, `programs`,
- * `falco_rules_files`, `hub`.
+ * `falco_rules_files`, `hub`, `lease`.
  */
 const schema = z.strictObject({
   listen_address: z.string().default('127.0.0.1'),
@@ -25,6 +25,8 @@ const schema = z.strictObject({
       time_window_seconds: z.coerce.number().int().min(0).default(5),
     })
     .prefault({}),
+  /** The Lease by which several responders agree on one of them, in the namespace that they run in. */
+  lease: z.string().default('windhover-respond'),
   default_notifiers: z.array(z.string()).default([]),
   notifiers: z.record(z.string(), record.nullable()).default({}),
   aws: record.default({}),
@@ -61,6 +63,8 @@ const schema = z.strictObject({
       /** Most actions of one kind in an interval. */
       max_actions: z.coerce.number().int().min(1).default(100),
       max_actions_interval: z.string().default('10m'),
+      /** Most pods that one action may end: a Deployment scaled down, a node drained. */
+      max_pods: z.coerce.number().int().min(1).default(100),
       /** How long an action is not repeated on one target. */
       cooldown: z.string().default('0s'),
       /** Actions (by name or kind) that wait for somebody's approval. */
@@ -94,8 +98,8 @@ export type ResponseConfig = Omit<z.infer<typeof schema>, 'auth' | 'hub'> & {
 };
 
 /**
- * Reads the configuration; each top-level key also as an environment variable (`LISTEN_PORT`), and `HUB_URL`,
- * `HUB_TOKEN`, `JOURNAL_PATH` and `QUARANTINE`.
+ * Reads the configuration; each top-level key also as an environment variable (`LISTEN_PORT`), `HUB_URL`,
+ * `HUB_TOKEN`, `JOURNAL_PATH`, `QUARANTINE`, and `AUTH_TOKEN`, `AUTH_HMAC_SECRET` (each also as `…_FILE`), `AUTH_NONE=true`.
  * @throws Error with everything that is wrong, one a line
  */
 export function loadResponseConfig(
@@ -129,16 +133,16 @@ export function loadResponseConfig(
     quarantine: env.QUARANTINE || config.quarantine,
     journal: { ...config.journal, path: env.JOURNAL_PATH || config.journal.path },
     auth: {
-      token: secret(auth.token, auth.token_file),
-      hmac: secret(auth.hmac_secret, auth.hmac_secret_file),
-      none: auth.none,
+      token: env.AUTH_TOKEN || secret(auth.token, env.AUTH_TOKEN_FILE || auth.token_file),
+      hmac: env.AUTH_HMAC_SECRET || secret(auth.hmac_secret, env.AUTH_HMAC_SECRET_FILE || auth.hmac_secret_file),
+      none: env.AUTH_NONE === 'true' || auth.none,
     },
   };
   const isLocal = ['127.0.0.1', '::1', 'localhost'].includes(config.listen_address);
   const isGuarded = ready.auth.token !== '' || ready.auth.hmac !== '' || (config.tls?.cacertfile ?? '') !== '';
   if (!isLocal && !isGuarded && !ready.auth.none) {
     throw new Error(
-      `${file}: listen_address ${config.listen_address}: whoever reaches it could have pods deleted. Set auth.token_file, auth.hmac_secret_file or tls.cacertfile; or auth.none: true where the network is trusted`,
+      `${file}: listen_address ${config.listen_address}: whoever reaches it could have pods deleted. Set auth.token_file, auth.hmac_secret_file (also as AUTH_TOKEN_FILE, AUTH_HMAC_SECRET_FILE in the environment) or tls.cacertfile; or auth.none: true (AUTH_NONE=true) where the network is trusted`,
     );
   }
   return ready;

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { z } from 'zod';
 import { DESTINATIONS, STORES, type StoreName, type StoreSettings, storeFile } from '../outputs/destinations/index.ts';
 import {
   type Alert,
@@ -14,10 +15,11 @@ import {
   uuidOf,
 } from '../outputs/forward/index.ts';
 import { VERSION } from '../version.ts';
-import { ActionError, type ActionKind, type Context, type Outcome, type Step } from './action.ts';
-import { ABSENT, ACTIONS } from './actions/index.ts';
+import { ActionError, type ActionKind, type Context, type Outcome, parametersOf, type Step } from './action.ts';
+import { ACTIONS } from './actions/index.ts';
 import { type Cluster, isTemporary } from './cluster.ts';
 import type { ResponseConfig } from './config.ts';
+import { withContexts } from './contexts.ts';
 import { createGuards } from './guards.ts';
 import { type ActionEntry, type ActionState, openJournal, type Run } from './journal.ts';
 import { createNotifiers } from './notifiers.ts';
@@ -87,21 +89,25 @@ const ENDED: readonly ActionState[] = [
 export function checkRules(rules: readonly ResponseRule[]): RulesProblem[] {
   return rules.flatMap(({ name, actions }) =>
     actions.flatMap((action): RulesProblem[] => {
+      const place = `rule "${name}", action "${action.name}"`;
       const problem = problemOfAction(action);
-      return problem === null ? [] : [{ place: `rule "${name}", action "${action.name}"`, message: problem }];
+      const obsolete = Object.entries(ACTIONS.get(action.actionner)?.obsolete ?? {})
+        .filter(([parameter]) => Object.hasOwn(action.parameters, parameter))
+        .map(([parameter, instead]) => ({ place, message: `${parameter} is obsolete: ${instead}`, isObsolete: true }));
+      return [...(problem === null ? [] : [{ place, message: problem }]), ...obsolete];
     }),
   );
 }
 
 function problemOfAction(action: ActionSpec): string | null {
   const kind = ACTIONS.get(action.actionner);
-  if (kind === undefined) {
-    const instead = ABSENT.get(action.actionner);
-    return `there is no actionner ${action.actionner}${instead === undefined ? '' : `: ${instead}`}`;
+  if (kind === undefined) return `there is no actionner ${action.actionner}`;
+  try {
+    parametersOf(kind, action.parameters);
+  } catch (error) {
+    if (!(error instanceof z.ZodError)) throw error;
+    return error.issues.map(({ path, message }) => `${path.join('.') || 'parameters'}: ${message}`).join('; ');
   }
-  const parsed = kind.parameters.safeParse(action.parameters);
-  if (!parsed.success)
-    return parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'parameters'}: ${message}`).join('; ');
   if (action.output !== null && !STORES.includes(action.output.target as StoreName))
     return `there is no output ${action.output.target}`;
   if (kind.artefact && action.output === null) return `${action.actionner} needs an output`;
@@ -145,6 +151,8 @@ export async function startResponder({
 
   const context: Context = {
     cluster,
+    protectionOf: ({ namespace, name, labels }) =>
+      guards.protectionOf({ target: `pod ${namespace}/${name}`, namespace, labels }),
     hostname: config.hostname,
     proc: '/proc',
     programs: config.programs,
@@ -277,8 +285,10 @@ export async function startResponder({
       return true;
     }
     try {
-      const parameters = kind.parameters.parse(action.parameters);
-      const step = await again(() => kind.plan(alert, parameters, context));
+      const parameters = parametersOf(kind, action.parameters);
+      // A journal of before has none.
+      const known = await again(() => withContexts(alert, action.contexts ?? [], cluster));
+      const step = await again(() => kind.plan(known, parameters as never, context));
       if (stopping) return false;
       const isDry = run.dryRun || config.guards.dry_run;
       // What a crash interrupted has passed the guards already.

@@ -12,6 +12,8 @@ export type Verdict =
 /** What keeps actions within bounds; the last word before anything is changed. */
 export interface Guards {
   judge(action: ActionSpec, step: Step, approved: boolean): Verdict;
+  /** Why nothing may be done to a target, whatever the action; null when it may. */
+  protectionOf(step: Pick<Step, 'target' | 'namespace' | 'labels'>): string | null;
   /** An action was started, now or in an earlier run of the program. */
   count(actionner: string, target: string, at: number): void;
 }
@@ -34,16 +36,33 @@ export function createGuards(
     return times;
   }
 
+  /** Our own pod, or what it belongs to: a workload's name is what its pods' names begin with. */
+  function isOwn(target: string): boolean {
+    const [, place] = target.split(' ');
+    const prefix = `${own.namespace}/`;
+    if (own.pod === '' || place === undefined || !place.startsWith(prefix)) return false;
+    const name = place.slice(prefix.length);
+    return own.pod === name || (!target.startsWith('pod ') && own.pod.startsWith(`${name}-`));
+  }
+
+  function protectionOf({ namespace, target, labels = {} }: Pick<Step, 'target' | 'namespace' | 'labels'>) {
+    if (namespace !== undefined && namespaces.has(namespace)) return `namespace ${namespace} is protected`;
+    if (isOwn(target)) return 'never itself';
+    for (const [name, value] of Object.entries(config.protected_labels)) {
+      if (labels[name] !== undefined && (value === '' || labels[name] === value))
+        return `it is protected by its label ${name}`;
+    }
+    return null;
+  }
+
   return {
+    protectionOf,
     judge(action, step, approved) {
       const { actionner } = action;
-      const { namespace, target, labels = {} } = step;
-      if (namespace !== undefined && namespaces.has(namespace)) return no(`namespace ${namespace} is protected`);
-      if (own.pod !== '' && target === `pod ${own.namespace}/${own.pod}`) return no('never itself');
-      for (const [name, value] of Object.entries(config.protected_labels)) {
-        if (labels[name] !== undefined && (value === '' || labels[name] === value))
-          return no(`it is protected by its label ${name}`);
-      }
+      const { target, pods = 1 } = step;
+      const protection = protectionOf(step);
+      if (protection !== null) return no(protection);
+      if (pods > config.max_pods) return no(`it would end ${pods} pods, and ${config.max_pods} is the limit`);
       const before = last.get(`${actionner} ${target}`);
       if (cooldown > 0 && before !== undefined && now() - before < cooldown)
         return no(`${actionner} was done to it less than ${config.cooldown} ago`);

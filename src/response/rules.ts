@@ -1,5 +1,6 @@
 import { isMap, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import { z } from 'zod';
+import { CONTEXTS, type ContextName } from './contexts.ts';
 import { compileMatch } from './match.ts';
 
 /** `"true"` and `true`: Talon's files have both. */
@@ -13,7 +14,7 @@ const actionSchema = z.strictObject({
   parameters: z.record(z.string(), z.unknown()).nullish(),
   continue: flag.optional(),
   ignore_errors: flag.optional(),
-  additional_contexts: z.array(z.string()).optional(),
+  additional_contexts: z.array(z.enum(CONTEXTS)).nullish(),
   output: output.nullish(),
 });
 const ruleSchema = z.strictObject({
@@ -46,6 +47,8 @@ export interface ActionSpec {
   readonly continues: boolean | null;
   readonly ignoreErrors: boolean;
   readonly output: { readonly target: string; readonly parameters: Readonly<Record<string, unknown>> } | null;
+  /** Talon's `additional_contexts`: what the action is to know besides the alert. */
+  readonly contexts: readonly ContextName[];
 }
 
 export interface ResponseRule {
@@ -63,6 +66,8 @@ export interface RulesProblem {
   /** `file:line:column` */
   readonly place: string;
   readonly message: string;
+  /** It works all the same: something in the file has no meaning any more. */
+  readonly isObsolete?: boolean;
 }
 
 /**
@@ -169,6 +174,7 @@ function toSpec(action: RawAction, actionner: string): ActionSpec {
     continues: action.continue ?? null,
     ignoreErrors: action.ignore_errors ?? false,
     output: action.output ?? null,
+    contexts: action.additional_contexts ?? [],
   };
 }
 
@@ -257,6 +263,7 @@ export function rulesFromFalco(
           continues: found.continue ?? true,
           ignoreErrors: false,
           output: null,
+          contexts: [],
         });
       }
       const match = { rules: [rule], priority: '', source: '', tags: [], output_fields: [], condition: '' };

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { RejectedError } from '../outputs/forward/index.ts';
-import { ActionError, type Responder, type ResponseConfig } from '../response/index.ts';
+import { ActionError, type Election, type Responder, type ResponseConfig } from '../response/index.ts';
 
 const MAX_BODY = 4 * 1024 * 1024;
 const REQUEST_TIMEOUT = 30_000;
@@ -16,14 +16,17 @@ export interface RespondServer {
 }
 
 /**
- * Talon's routes (`POST /`, `/healthz`, `/metrics`) and ours (`/log`, `/undo`, `/approve`). All but `/healthz` ask for what
- * the configuration says: a bearer token, a signature, or a client certificate.
+ * Talon's routes (`POST /`, `/healthz`, `/metrics`) and ours (`/log`, `/undo`, `/approve`, `/status`, `/readyz`). All but
+ * `/healthz` and `/readyz` ask for what the configuration says: a bearer token, a signature, or a client certificate.
+ * @param election of several responders only the leader takes alerts, and is ready; null: this is the only one
  */
 export async function serveResponder(
   config: ResponseConfig,
   responder: Responder,
   metrics: () => Promise<string>,
+  election: Pick<Election, 'isLeader' | 'leader'> | null = null,
 ): Promise<RespondServer> {
+  const notLeader = () => `not the leader${election?.leader() ? `; it is ${election.leader()}` : ''}\n`;
   const handle: RequestListener = (request, response) => {
     route(request, response).catch((error: Error) => answer(response, 500, `${error.message}\n`));
   };
@@ -31,6 +34,8 @@ export async function serveResponder(
   async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://localhost');
     if (url.pathname === '/healthz') return answer(response, 200, '{"status": "ok"}', 'application/json');
+    const leads = election?.isLeader() ?? true;
+    if (url.pathname === '/readyz') return answer(response, leads ? 200 : 503, leads ? 'ready\n' : notLeader());
     const body = await readBody(request);
     if (body === null) return answer(response, 413, `at most ${MAX_BODY} bytes\n`);
     if (!isAuthentic(request, body, url.pathname)) return answer(response, 401, 'not authenticated\n');
@@ -39,6 +44,12 @@ export async function serveResponder(
     const id = url.searchParams.get('id') ?? '';
     const isPost = request.method === 'POST';
     try {
+      if (url.pathname === '/' && isPost && !leads) {
+        // On another connection, which the Service will lead to the one that is ready.
+        response.setHeader('Connection', 'close');
+        response.setHeader('Retry-After', 1);
+        return answer(response, 503, notLeader());
+      }
       if (url.pathname === '/' && isPost) {
         await responder.accept(body);
         return answer(response, 200, '');

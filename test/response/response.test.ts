@@ -38,12 +38,14 @@ interface Given {
   readonly rules?: unknown[];
   readonly config?: Record<string, unknown>;
   readonly now?: () => number;
+  /** The rules have something that means nothing any more. */
+  readonly obsolete?: boolean;
 }
 
-async function start({ rules = [], config = {}, now }: Given): Promise<Responder> {
+async function start({ rules = [], config = {}, now, obsolete = false }: Given): Promise<Responder> {
   const loaded = loadRules([{ name: 'rules.yaml', text: stringify(rules) }]);
   const problems = [...loaded.problems, ...checkRules(loaded.rules)];
-  expect(problems).toEqual([]);
+  expect(problems.filter(({ isObsolete }) => !(obsolete && isObsolete))).toEqual([]);
   const settings = loadResponseConfig(
     stringify({
       journal: { path: join(folder, 'journal') },
@@ -163,6 +165,7 @@ describe('rules', () => {
         continues: null,
         ignoreErrors: false,
         output: null,
+        contexts: [],
       },
     ]);
     expect(rules[1]).toMatchObject({
@@ -178,15 +181,41 @@ describe('rules', () => {
 
   it('report everything wrong, with its place', () => {
     const text =
-      '- rule: A\n  match: {priority: horrible}\n- rule: B\n  actoins: []\n- rule: C\n  actions: [{action: nowhere}, {action: t, actionner: "kubernetes:tcpdump"}, {action: l, actionner: "kubernetes:log", parameters: {tail: 3}}]\n';
+      '- rule: A\n  match: {priority: horrible}\n- rule: B\n  actoins: []\n- rule: C\n  actions: [{action: nowhere}, {action: t, actionner: "kubernetes:tcpdump"}, {action: u, actionner: "kubernetes:none"}, {action: l, actionner: "kubernetes:log", parameters: {tail: 3}}]\n';
     const { rules, problems } = loadRules([{ name: 'r.yaml', text }]);
     expect([...problems, ...checkRules(rules)].map(({ place, message }) => `${place}: ${message}`)).toEqual([
       expect.stringMatching(/^r\.yaml:3:3: rule: Unrecognized key/),
       expect.stringContaining('r.yaml:1:3: rule "A": "horrible" is no priority'),
       expect.stringContaining('rule "C": action "nowhere" has no actionner'),
-      expect.stringContaining('rule "C", action "t": there is no actionner kubernetes:tcpdump: capture the events'),
+      'rule "C", action "t": kubernetes:tcpdump needs an output',
+      'rule "C", action "u": there is no actionner kubernetes:none',
       expect.stringContaining('rule "C", action "l": parameters: Unrecognized key'),
     ]);
+  });
+
+  it('say what of an old file has no meaning any more, and work without it', async () => {
+    const old = [
+      rule('kubernetes:networkpolicy', { allow: ['192.168.1.0/24'] }),
+      rule('kubernetes:drain', { force: true }),
+    ];
+    const { rules, problems } = loadRules([
+      { name: 'r', text: stringify(old.map((each, i) => ({ ...each, rule: `R${i}` }))) },
+    ]);
+    expect(problems).toEqual([]);
+    expect(checkRules(rules)).toEqual([
+      {
+        place: 'rule "R0", action "do it"',
+        message: 'allow is obsolete: list networks in allow_cidr, namespaces in allow_namespaces',
+        isObsolete: true,
+      },
+      {
+        place: 'rule "R1", action "do it"',
+        message: 'force is obsolete: evictions are never forced; disruption budgets are honoured',
+        isObsolete: true,
+      },
+    ]);
+    const responder = await start({ rules: old.slice(0, 1), obsolete: true });
+    expect((await act(responder, alert({ 'fd.rip': '203.0.113.9' })))[0].state).toBe('done');
   });
 
   it('come from the actions of Falco rules too', () => {
@@ -382,6 +411,49 @@ describe('actions in Kubernetes', () => {
     expect(states(await act(responder, alert()))).toEqual(['done: deleted pod shop/web-0']);
   });
 
+  it("contexts are fields: the node's, and those of the instance that this runs on", async () => {
+    api.put('/api/v1/nodes/node-1', {
+      metadata: { labels: { 'kubernetes.io/hostname': 'host-1', 'topology.kubernetes.io/zone': 'a' } },
+      spec: { providerID: 'aws:///a/i-1' },
+    });
+    const asked: string[] = [];
+    const metadata = createServer((request, response) => {
+      asked.push(`${request.method} ${request.url} ${request.headers['x-aws-ec2-metadata-token'] ?? ''}`);
+      const answers: Record<string, string> = {
+        '/latest/api/token': 'granted',
+        '/latest/meta-data/iam/info': '{"InstanceProfileArn":"arn:x","InstanceProfileId":"id"}',
+        '/latest/meta-data/placement/region': 'eu-west-3',
+      };
+      response.end(answers[request.url ?? '']);
+    });
+    await new Promise<void>((resolve) => metadata.listen(0, '127.0.0.1', resolve));
+    process.env.AWS_EC2_METADATA_SERVICE_ENDPOINT = `http://127.0.0.1:${(metadata.address() as AddressInfo).port}`;
+    try {
+      const responder = await start({
+        rules: [
+          rule(
+            'kubernetes:exec',
+            { command: 'echo $NODE_HOSTNAME $NODE_SPEC_PROVIDERID $AWS_REGION $AWS_INSTANCE_PROFILE_ARN' },
+            { additional_contexts: ['k8snode', 'aws'] },
+          ),
+        ],
+      });
+      await act(responder, alert());
+    } finally {
+      delete process.env.AWS_EC2_METADATA_SERVICE_ENDPOINT;
+      metadata.close();
+      metadata.closeAllConnections();
+    }
+    expect(api.execs[0]?.argv.slice(1, 5).toSorted()).toEqual([
+      'AWS_INSTANCE_PROFILE_ARN=arn:x',
+      'AWS_REGION=eu-west-3',
+      'NODE_HOSTNAME=host-1',
+      'NODE_SPEC_PROVIDERID=aws:///a/i-1',
+    ]);
+    expect(asked[0]).toBe('PUT /latest/api/token ');
+    expect(asked.slice(1).every((line) => line.endsWith(' granted'))).toBe(true);
+  });
+
   it('never builds a path from an alert', async () => {
     const responder = await start({ rules: [rule('kubernetes:terminate')] });
     for (const name of ['../web-0', 'web-0/../../nodes/node-1', 'web-0?x=1', 'a b', '..', 'WEB'])
@@ -434,12 +506,23 @@ describe('guards', () => {
     expect(pod('web-0')).toBeDefined();
   });
 
-  it('never itself', async () => {
+  it('never itself, nor what it belongs to', async () => {
     process.env.POD_NAMESPACE = 'shop';
     process.env.POD_NAME = 'web-0';
+    const actions = ['scale', 'rollout-undo', 'terminate', 'drain'].map((name) => ({
+      action: name,
+      actionner: `kubernetes:${name}`,
+      ignore_errors: true,
+    }));
     try {
-      const responder = await start({ rules: [rule('kubernetes:terminate')] });
-      expect(states(await act(responder, alert()))).toEqual(['refused: never itself']);
+      const responder = await start({ rules: [{ rule: 'all', match: {}, actions }] });
+      expect(states(await act(responder, alert()))).toEqual([
+        'refused: never itself',
+        'refused: never itself',
+        'refused: never itself',
+        'done: drained node node-1: 2 pods evicted',
+      ]);
+      expect([pod('web-0') !== undefined, pod('web-1') !== undefined]).toEqual([true, false]);
     } finally {
       delete process.env.POD_NAMESPACE;
       delete process.env.POD_NAME;
@@ -462,6 +545,40 @@ describe('guards', () => {
     );
     time += 11 * 60_000;
     expect(states(await act(second, alert({ 'k8s.pod.name': 'web-2' }))).at(-1)).toBe('done: deleted pod shop/web-2');
+  });
+
+  it('a limit for the pods that one action ends', async () => {
+    const config = { guards: { max_pods: 2 } };
+    for (const [kind, expected] of [
+      ['kubernetes:scale', 'refused: it would end 3 pods, and 2 is the limit'],
+      ['kubernetes:drain', 'refused: it would end 3 pods, and 2 is the limit'],
+    ] as const) {
+      const responder = await start({
+        rules: [rule(kind)],
+        config: { ...config, journal: { path: join(folder, kind) } },
+      });
+      expect(states(await act(responder, alert()))).toEqual([expected]);
+    }
+    expect(deployment().spec.replicas).toBe(3);
+    const responder = await start({ rules: [rule('kubernetes:scale', { replicas: 1 })], config });
+    expect(states(await act(responder, alert()))).toEqual(['done: scaled Deployment shop/web from 3 to 1']);
+  });
+
+  it('a drain leaves pods of protected namespaces and labels where they are', async () => {
+    api.put('/api/v1/namespaces/kube-system/pods/dns', { metadata: { namespace: 'kube-system' }, spec: {} });
+    api.put('/api/v1/namespaces/other/pods/keep', {
+      metadata: { namespace: 'other', labels: { keep: 'yes' } },
+      spec: {},
+    });
+    const responder = await start({
+      rules: [rule('kubernetes:drain')],
+      config: { guards: { protected_labels: { keep: '' } } },
+    });
+    expect(states(await act(responder, alert()))).toEqual(['done: drained node node-1: 3 pods evicted']);
+    expect([...api.objects.keys()].filter((key) => key.includes('/pods/'))).toEqual([
+      '/api/v1/namespaces/kube-system/pods/dns',
+      '/api/v1/namespaces/other/pods/keep',
+    ]);
   });
 
   it('a cool-down for each target', async () => {

@@ -1,13 +1,17 @@
 /** Actions on nodes, networks, and the objects of Kubernetes audit events. */
 import { isIP } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { KubeError } from '../../kube/index.ts';
 import { type Alert, textOf } from '../../outputs/forward/index.ts';
 import { isIn, parseAddress, parseNetwork } from '../../rules/index.ts';
 import { ActionError, actionKind } from '../action.ts';
 import type { Cluster, Place, Thing } from '../cluster.ts';
-import { flag, number } from './pod.ts';
+import { flag, number, tooFewHealthy } from './pod.ts';
 import { auditTarget, controllerOf, podOf, podTarget, workloadOf } from './target.ts';
+
+/** How often a drain looks whether the pods are gone, milliseconds. */
+const WAITING = 1000;
 
 const remove = actionKind({
   name: 'kubernetes:delete',
@@ -90,37 +94,45 @@ const drain = actionKind({
   doc: 'Cordons the node of the pod and evicts its pods.',
   continues: true,
   repeatable: true,
+  obsolete: { force: 'evictions are never forced; disruption budgets are honoured' },
   parameters: z.strictObject({
     min_healthy_replicas: z.coerce.string().default(''),
     ignore_errors: flag(false),
     ignore_daemonsets: flag(true),
     ignore_statefulsets: flag(false),
     grace_period_seconds: number(0),
+    /** Seconds to wait until the pods are gone; 0: not at all. */
     max_wait_period: number(0),
     wait_period_excluded_namespaces: z.array(z.string()).default([]),
   }),
-  async plan(alert, parameters, { cluster }) {
+  async plan(alert, parameters, { cluster, protectionOf }) {
     const pod = await podOf(alert, cluster());
     const node = String(pod.spec?.nodeName ?? '');
+    /** The node's pods but for those that would come back, and those that are protected. */
+    const toEvict = async () => {
+      const all = await cluster().list({ version: 'v1', resource: 'pods' }, { fieldSelector: `spec.nodeName=${node}` });
+      return all.filter((other) => {
+        const kind = controllerOf(other)?.kind;
+        const { name, namespace = '', labels = {}, annotations = {} } = other.metadata;
+        // Mirror pods are the kubelet's own; a DaemonSet's pod would come back.
+        if (annotations['kubernetes.io/config.mirror'] !== undefined || kind === 'DaemonSet') return false;
+        if (kind === 'StatefulSet' && parameters.ignore_statefulsets) return false;
+        return protectionOf({ namespace, name, labels }) === null;
+      });
+    };
     return {
       ...podTarget(pod),
       target: `node ${node}`,
+      pods: (await toEvict()).length,
       async perform(dryRun) {
         const changed = await cordonNode(cluster(), node, dryRun);
-        const pods = await cluster().list(
-          { version: 'v1', resource: 'pods' },
-          { fieldSelector: `spec.nodeName=${node}` },
-        );
         let evicted = 0;
         const failed: string[] = [];
-        for (const other of pods) {
-          const kind = controllerOf(other)?.kind;
-          // Mirror pods are the kubelet's own; a DaemonSet's pod would come back.
-          if (other.metadata.annotations?.['kubernetes.io/config.mirror'] !== undefined || kind === 'DaemonSet')
-            continue;
-          if (kind === 'StatefulSet' && parameters.ignore_statefulsets) continue;
-          const { name, namespace } = other.metadata;
+        const awaited = new Set<string>();
+        for (const other of await toEvict()) {
+          const { name, namespace = '', uid = '' } = other.metadata;
           try {
+            if ((await tooFewHealthy(other, cluster(), parameters.min_healthy_replicas)) !== null) continue;
             await cluster().create(
               { version: 'v1', resource: 'pods', namespace, name, subresource: 'eviction' },
               {
@@ -135,11 +147,24 @@ const drain = actionKind({
               dryRun,
             );
             evicted++;
+            if (!parameters.wait_period_excluded_namespaces.includes(namespace)) awaited.add(uid);
           } catch (error) {
             if (!(error instanceof KubeError && error.status === 404))
               failed.push(`${namespace}/${name}: ${(error as Error).message}`);
           }
         }
+        const until = Date.now() + parameters.max_wait_period * 1000;
+        while (!dryRun && awaited.size > 0 && Date.now() < until) {
+          const left = await cluster().list(
+            { version: 'v1', resource: 'pods' },
+            { fieldSelector: `spec.nodeName=${node}` },
+          );
+          const there = new Set(left.map(({ metadata }) => metadata.uid));
+          for (const uid of awaited) if (!there.has(uid)) awaited.delete(uid);
+          if (awaited.size > 0) await sleep(Math.min(WAITING, Math.max(0, until - Date.now())));
+        }
+        if (!dryRun && parameters.max_wait_period > 0 && awaited.size > 0)
+          failed.push(`${awaited.size} pods are still there after ${parameters.max_wait_period} s`);
         if (failed.length > 0 && !parameters.ignore_errors)
           throw new ActionError(`evicted ${evicted} pods of node ${node}; not ${failed.join('; ')}`);
         return { message: `drained node ${node}: ${evicted} pods evicted`, undo: changed ? { node } : undefined };
@@ -206,6 +231,7 @@ const networkPolicy = actionKind({
   doc: 'Lets the pod and its siblings talk to nothing but `allow_cidr` and `allow_namespaces`, and never to the address of the alert.',
   continues: true,
   repeatable: true,
+  obsolete: { allow: 'list networks in allow_cidr, namespaces in allow_namespaces' },
   parameters: z.strictObject(networkParameters),
   async plan(alert, { allow_cidr, allow_namespaces }, { cluster }) {
     const pod = await podOf(alert, cluster());

@@ -32,8 +32,14 @@ async function exemption(
   if (owner === undefined) return options.ignore_standalone_pods ? 'it is a standalone pod' : null;
   if (owner.kind === 'DaemonSet' && options.ignore_daemonsets) return 'it belongs to a DaemonSet';
   if (owner.kind === 'StatefulSet' && options.ignore_statefulsets) return 'it belongs to a StatefulSet';
-  const limit = /^\s*(\d+)\s*(%?)\s*$/.exec(options.min_healthy_replicas);
-  if (limit === null || owner.kind === 'DaemonSet') return null;
+  return tooFewHealthy(pod, cluster, options.min_healthy_replicas);
+}
+
+/** Whether fewer replicas than `3` or `50%` of the pod's set are healthy; null: there are enough, or nothing is asked. */
+export async function tooFewHealthy(pod: Thing, cluster: Cluster, least: string): Promise<string | null> {
+  const owner = controllerOf(pod);
+  const limit = /^\s*(\d+)\s*(%?)\s*$/.exec(least);
+  if (owner === undefined || limit === null || owner.kind === 'DaemonSet') return null;
   const set = await cluster.get({
     version: owner.apiVersion,
     resource: `${owner.kind.toLowerCase()}s`,
@@ -315,11 +321,12 @@ const scale = actionKind({
     const found = await workloadOf(pod, cluster());
     if (found === null || found.kind === 'DaemonSet' || found.kind === 'Job')
       throw new ActionError('the pod belongs to nothing that can be scaled', true);
-    const { place, kind } = found;
+    const { place, kind, object } = found;
     return {
       target: `${kind.toLowerCase()} ${place.namespace}/${place.name}`,
       namespace: place.namespace,
-      labels: pod.metadata.labels ?? {},
+      labels: { ...object.metadata.labels, ...pod.metadata.labels },
+      pods: Math.max(0, Number(object.spec?.replicas ?? 0) - replicas),
       async perform(dryRun) {
         const at: Place = { ...place, subresource: 'scale' };
         const current = await cluster().get(at);
@@ -364,7 +371,7 @@ const rollback = actionKind({
     return {
       target: `deployment ${place.namespace}/${place.name}`,
       namespace: place.namespace,
-      labels: pod.metadata.labels ?? {},
+      labels: { ...object.metadata.labels, ...pod.metadata.labels },
       async perform(dryRun) {
         const revision = (thing: Thing) =>
           Number(thing.metadata.annotations?.['deployment.kubernetes.io/revision'] ?? 0);
