@@ -1,6 +1,6 @@
 /** A second start with the same rules and configuration reads no YAML and checks nothing again. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -49,7 +49,7 @@ function writeRules(output: string): void {
   );
 }
 
-test('the rules and the configuration of the last start are used again, and no older ones', () => {
+function writeCapture(): void {
   const pieces: Uint8Array[] = [];
   const writer = new ScapWriter((piece) => pieces.push(piece));
   const params = { fd: 3, name: '/etc/x', flags: 1, mode: 0, dev: 1, ino: 1n };
@@ -57,6 +57,10 @@ test('the rules and the configuration of the last start are used again, and no o
   writer.event(viewEvent(event, 1), 0);
   writer.flush();
   writeFileSync(capture, Buffer.concat(pieces));
+}
+writeCapture();
+
+test('the rules and the configuration of the last start are used again, and no older ones', () => {
   writeRules('first');
   writeFileSync(config, 'append_output: []\nstdout_output: {enabled: true}\n');
   const flags = ['-c', config, '-r', rules];
@@ -84,4 +88,17 @@ test('the rules and the configuration of the last start are used again, and no o
   writeFileSync(config, `append_output: [{extra_output: '\${TZ}'}]\nstdout_output: {enabled: true}\n`);
   start(...flags);
   expect(start(...flags).loaded).toEqual(['yaml', 'zod']);
+});
+
+test('what the launcher sets for itself is not handed on to what is started', () => {
+  const out = join(directory, 'environment');
+  writeRules('alert');
+  const options = ['program_output.enabled=true', `program_output.program=env >${out}`].flatMap((o) => ['-o', o]);
+  const launcher = fileURLToPath(new URL('../../bin/windhover', import.meta.url));
+  const run = (env: NodeJS.ProcessEnv): string => {
+    execFileSync(launcher, ['replay', capture, '-r', rules, ...options], { env: { ...process.env, ...env } });
+    return readFileSync(out, 'utf8');
+  };
+  expect(run({ MALLOC_ARENA_MAX: undefined })).not.toMatch(/ARENA/);
+  expect(run({ MALLOC_ARENA_MAX: '3' })).toMatch(/^MALLOC_ARENA_MAX=3$/m);
 });
