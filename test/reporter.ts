@@ -7,7 +7,8 @@ export default class Summary implements Reporter {
     let failed = errors.length;
     const skipped: string[] = [];
     for (const module of modules) {
-      if (module.state() === 'failed' && [...module.children.allTests()].length === 0) failed++;
+      // What failed outside of a test: in the file itself, or in a hook around tests, which are then skipped.
+      for (const suite of [module, ...module.children.allSuites()]) failed += suite.errors().length;
       for (const test of module.children.allTests()) {
         const result = test.result();
         if (result.state === 'passed') passed++;

@@ -42,9 +42,17 @@ find "$app/node_modules/koffi" "$app/node_modules/@koromix" -name '*.node' ! -pa
 find "$app/node_modules" \( -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' -o -name '*.map' -o -name '*.md' \) -delete
 
 mkdir -p "$app/rules"
-cp "$here"/rules/*.yaml "$app/rules/"
-cp "$here"/rules/*.yaml "$root/etc/falco/rules.d/"
-# No shell is needed to start it, and none is there.
-printf '%s\n' '#!/usr/bin/node --max-semi-space-size=4' "import('/opt/windhover/bin/main.js');" >"$root/usr/bin/windhover"
+cp -r "$here"/rules/*.yaml "$here/rules/kubernetes" "$app/rules/"
+rm -rf "$app/rules/kubernetes/tests"
+# Where Falco's image has them: configurations and mounts that were made for it find what they expect.
+cat "$here"/rules/*.yaml >"$root/etc/falco/falco_rules.yaml"
+cp "$here/rules/kubernetes/audit.yaml" "$root/etc/falco/k8s_audit_rules.yaml"
+
+# No shell is needed to start it, and none is there. The flags of V8 are those of bin/windhover: one may stand in the first
+# line, the other is given before anything is allocated.
+semi_space=$(grep -o -- '--max-semi-space-size=[0-9]*' "$here/bin/windhover")
+growing=$(grep -o -- '--heap-growing-percent=[0-9]*' "$here/bin/windhover")
+printf '%s\n' "#!/usr/bin/node $semi_space" "require('node:v8').setFlagsFromString('$growing');" \
+  "import('/opt/windhover/bin/main.js');" >"$root/usr/bin/windhover"
 chmod +x "$root/usr/bin/windhover"
 ln -sf windhover "$root/usr/bin/falco"

@@ -66,7 +66,9 @@ export function loadedPlugins(config: Config): LoadedPlugin[] {
   const names = config.load_plugins ?? config.plugins.map((plugin) => plugin.name);
   const endpoint = config.k8s_audit_endpoint;
   const isImplied = endpoint !== '' && !names.includes(AUDIT);
-  return (isImplied ? [...names, AUDIT] : names).map((name) => {
+  // Rules on audit events ask for both.
+  const implied = isImplied ? [AUDIT, ...(names.includes('json') ? [] : ['json'])] : [];
+  return [...names, ...implied].map((name) => {
     const entry =
       isImplied && name === AUDIT
         ? { init_config: '', open_params: listenAt(endpoint) }

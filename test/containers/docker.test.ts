@@ -78,6 +78,18 @@ test('a shell in a container gives an alert with everything that Docker knows', 
   expect(output).not.toContain('missing');
 });
 
+test('a program that came into the container after its image was made is told apart', async (ctx) => {
+  if (missing !== null) ctx.skip(missing);
+  const inside = (...command: readonly string[]): string => docker(daemon.socket, 'exec', 'one', ...command);
+  inside('true', 'windhover-mark-shipped');
+  inside('cp', '/bin/busybox', '/tmp/busybox');
+  inside('/tmp/busybox', 'true', 'windhover-mark-brought');
+  const upper = async (mark: string): Promise<unknown> =>
+    (await sensor.alert(({ output }) => output.includes(`true ${mark} `))).output_fields['proc.is_exe_upper_layer'];
+  expect(await upper('windhover-mark-shipped')).toBe(false);
+  expect(await upper('windhover-mark-brought')).toBe(true);
+});
+
 test('a container of a daemon that was restarted', async (ctx) => {
   if (missing !== null) ctx.skip(missing);
   await daemon.restart();
@@ -115,9 +127,8 @@ test('no alert of short-lived containers lacks metadata', async (ctx) => {
     for (let mark = work.pop(); mark !== undefined; mark = work.pop()) await run(mark);
   };
   await Promise.all(Array.from({ length: 4 }, worker));
-  for (const name of names)
-    await sensor.alert(({ output }) => output.includes(`${name})`) || output.includes(`${name} `));
-  const alerts = sensor.alerts.filter(({ output }) => output.includes('windhover-mark'));
+  for (const name of names) await sensor.alert(({ output }) => output.includes(`${name} `));
+  const alerts = sensor.alerts.filter(({ output }) => /windhover-mark-\d/.test(output));
   expect(alerts).toHaveLength(names.length);
   for (const { rule, output, output_fields: fields } of alerts) {
     expect(rule).toBe('Program in container');

@@ -12,8 +12,15 @@ export interface RunningSensor {
   stop(): Promise<void>;
 }
 
-/** Starts a sensor; resolves when it watches. Without a scope (null) it may watch no system calls. */
-export async function startSensor(scope: string | null, args: readonly string[]): Promise<RunningSensor> {
+/**
+ * Starts a sensor; resolves when it watches. Without a scope (null) it may watch no system calls.
+ * @param by a command that starts it
+ */
+export async function startSensor(
+  scope: string | null,
+  args: readonly string[],
+  by: readonly string[] = [],
+): Promise<RunningSensor> {
   const options = [
     ...(scope === null ? ['engine.kind=nodriver'] : [`windhover.scope=cgroup=${scope}`]),
     'json_output=true',
@@ -22,7 +29,8 @@ export async function startSensor(scope: string | null, args: readonly string[])
     'log_syslog=false',
     'syslog_output.enabled=false',
   ].flatMap((option) => ['-o', option]);
-  const child = spawn(`${ROOT}bin/windhover`, [...options, ...args], {
+  const [program = '', ...flags] = [...by, `${ROOT}bin/windhover`, ...options, ...args];
+  const child = spawn(program, flags, {
     cwd: ROOT,
     env: { ...process.env, WINDHOVER_REQUIRE_SCOPE: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],

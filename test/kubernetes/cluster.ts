@@ -14,7 +14,7 @@ import {
 import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { type Daemon, orFail, run, startContainerd } from '../containers/engines.ts';
+import { type Daemon, endTasks, orFail, run, startContainerd } from '../containers/engines.ts';
 import { makeCgroup } from '../containers/sensor.ts';
 
 const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'windhover-test');
@@ -30,8 +30,13 @@ export interface Cluster {
   kubectl(...args: readonly string[]): Promise<string>;
   /** As {@link kubectl}, with the text as standard input. */
   apply(text: string, ...args: readonly string[]): Promise<string>;
-  /** Ends the API server and starts it again. */
-  restartApiServer(): Promise<void>;
+  /** URL of the kubelet. */
+  readonly kubelet: string;
+  /** Ends the API server; the kubelet goes on. */
+  stopApiServer(): Promise<void>;
+  startApiServer(): Promise<void>;
+  /** As after a power failure: every container ends at once, then the runtime and the kubelet are started again. */
+  restartNode(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -63,8 +68,8 @@ function built(program: string): string | null {
   return existsSync(program) ? null : orFail(`${basename(program)} is not built (test/kubernetes/setup.sh)`);
 }
 
-/** Starts everything; audit events go to `auditUrl`. Takes about fifteen seconds. */
-export async function startCluster(auditUrl: string): Promise<Cluster> {
+/** Starts everything; audit events go to `auditUrl`, and to a file. Takes about fifteen seconds. */
+export async function startCluster(auditUrl: string, auditLog: string): Promise<Cluster> {
   const folder = mkdtempSync(join(tmpdir(), 'windhover-kube-'));
   const file = (name: string, text: string): string => {
     writeFileSync(join(folder, name), text);
@@ -150,6 +155,7 @@ export async function startCluster(auditUrl: string): Promise<Cluster> {
     '--endpoint-reconciler-type=none',
     `--audit-policy-file=${file('audit-policy.yaml', AUDIT_POLICY)}`,
     `--audit-webhook-config-file=${file('audit-webhook.yaml', auditWebhook(auditUrl))}`,
+    `--audit-log-path=${auditLog}`,
     '--audit-webhook-mode=batch',
     '--audit-webhook-batch-max-wait=1s',
     '--allow-privileged=true',
@@ -181,19 +187,21 @@ export async function startCluster(auditUrl: string): Promise<Cluster> {
     '--leader-elect=false',
   );
   const containerd = await startContainerd();
-  start(
-    'kubelet',
-    `--config=${file('kubelet.yaml', kubeletConfig(folder, containerd, kubelet, cgroup.parent))}`,
-    `--kubeconfig=${kubeconfig('node', 'nodetoken')}`,
-    '--hostname-override=localhost',
-    `--root-dir=${folder}/kubelet`,
-    `--cert-dir=${folder}/kubelet-pki`,
-  );
-  await until(
-    'the node',
-    () => kubectl(null, ['wait', '--for=condition=Ready', 'node/localhost', '--timeout=1s']),
-    folder,
-  );
+  const kubeletFile = file('kubelet.yaml', kubeletConfig(folder, containerd, kubelet, cgroup.parent));
+  const nodeConfig = kubeconfig('node', 'nodetoken');
+  const startKubelet = (): Part =>
+    start(
+      'kubelet',
+      `--config=${kubeletFile}`,
+      `--kubeconfig=${nodeConfig}`,
+      '--hostname-override=localhost',
+      `--root-dir=${folder}/kubelet`,
+      `--cert-dir=${folder}/kubelet-pki`,
+    );
+  const nodeReady = (): Promise<unknown> =>
+    until('the node', () => kubectl(null, ['wait', '--for=condition=Ready', 'node/localhost', '--timeout=1s']), folder);
+  let node = startKubelet();
+  await nodeReady();
   await until(
     'the service account',
     () => kubectl(null, ['-n', 'default', 'get', 'serviceaccount', 'default']),
@@ -206,14 +214,21 @@ export async function startCluster(auditUrl: string): Promise<Cluster> {
     pods: cgroup.directory,
     kubectl: (...args) => kubectl(null, args),
     apply: (text, ...args) => kubectl(text, ['apply', '-f', '-', ...args]),
-    async restartApiServer() {
-      await end(apiServer);
+    kubelet: `https://127.0.0.1:${kubelet}`,
+    stopApiServer: () => end(apiServer),
+    async startApiServer() {
       apiServer = start('kube-apiserver', ...apiArgs);
       await ready();
     },
+    async restartNode() {
+      await end(node);
+      endTasks(containerd.socket);
+      await containerd.restart();
+      node = startKubelet();
+      await nodeReady();
+    },
     async stop() {
-      const [kubeletPart] = parts.filter(({ name }) => name === 'kubelet');
-      if (kubeletPart !== undefined) await end(kubeletPart);
+      await end(node);
       await containerd.stop();
       for (const part of parts.toReversed()) await end(part);
       for (const line of readFileSync('/proc/mounts', 'utf8').split('\n').reverse()) {
@@ -280,8 +295,10 @@ omitStages: [RequestReceived]
 rules:
   - level: RequestResponse
     resources:
-      - {group: "", resources: [pods, pods/exec, pods/attach, services, namespaces, serviceaccounts]}
+      - {group: "", resources: [pods, pods/exec, pods/attach, pods/portforward, pods/ephemeralcontainers]}
+      - {group: "", resources: [services, namespaces, serviceaccounts, nodes]}
       - {group: apps}
+      - {group: networking.k8s.io}
       - {group: rbac.authorization.k8s.io}
   - level: Request
     resources: [{group: "", resources: [configmaps]}]

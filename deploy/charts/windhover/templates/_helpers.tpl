@@ -76,6 +76,59 @@ privileged: true
 {{- end -}}
 {{- end -}}
 
+{{/* What surrounds the sensors has the names that the chart of Falco gives it. */}}
+{{- define "windhover.forwarder" -}}{{ printf "%s-falcosidekick" .Release.Name | trunc 63 | trimSuffix "-" }}{{- end -}}
+{{- define "windhover.hub" -}}{{ printf "%s-falcosidekick-ui" .Release.Name | trunc 63 | trimSuffix "-" }}{{- end -}}
+{{- define "windhover.responder" -}}{{ printf "%s-falco-talon" .Release.Name | trunc 63 | trimSuffix "-" }}{{- end -}}
+
+{{- define "windhover.forwarderEnabled" -}}{{- if .Values.falcosidekick.enabled -}}true{{- end -}}{{- end -}}
+{{- define "windhover.hubEnabled" -}}{{- if and .Values.falcosidekick.enabled .Values.falcosidekick.webui.enabled -}}true{{- end -}}{{- end -}}
+{{- define "windhover.responderEnabled" -}}{{- if .Values.responseActions.enabled -}}true{{- end -}}{{- end -}}
+
+{{/* Where one part reaches another: (list CONTEXT NAME PORT). */}}
+{{- define "windhover.urlOf" -}}
+{{- $context := index . 0 -}}
+{{- $host := index . 1 -}}
+{{- if $context.Values.falcosidekick.fullfqdn -}}
+{{- $host = printf "%s.%s.svc.cluster.local" $host (include "windhover.namespace" $context) -}}
+{{- end -}}
+{{- printf "http://%s:%v" $host (index . 2) -}}
+{{- end -}}
+
+{{- define "windhover.partSelector" -}}
+app.kubernetes.io/name: {{ index . 1 }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+{{- end -}}
+
+{{- define "windhover.partLabels" -}}
+{{- $context := index . 0 -}}
+{{ include "windhover.partSelector" . }}
+app.kubernetes.io/part-of: {{ include "windhover.name" $context }}
+helm.sh/chart: {{ printf "%s-%s" $context.Chart.Name $context.Chart.Version }}
+app.kubernetes.io/version: {{ $context.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ $context.Release.Service }}
+{{- end -}}
+
+{{/* None of them needs any right on its node. */}}
+{{- define "windhover.restricted" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+runAsUser: 1000
+capabilities: { drop: [ALL] }
+seccompProfile: {{ toJson .Values.seccompProfile }}
+{{- end -}}
+
+{{/* What the parts say to one another with: kept over upgrades, made up once. */}}
+{{- define "windhover.token" -}}
+{{- if .Values.token -}}
+{{- .Values.token -}}
+{{- else -}}
+{{- $kept := lookup "v1" "Secret" (include "windhover.namespace" .) (printf "%s-token" (include "windhover.fullname" .)) -}}
+{{- if $kept -}}{{- index $kept.data "token" | b64dec -}}{{- else -}}{{- randAlphaNum 40 -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* falco.yaml: what is set under `falco`, with what other values say of it. */}}
 {{- define "windhover.config" -}}
 {{- $config := deepCopy .Values.falco -}}
@@ -86,6 +139,17 @@ privileged: true
 {{- $_ := set $config "engine" $engine -}}
 {{- if .Values.metrics.enabled -}}
 {{- $_ := set $config "metrics" (dict "enabled" true "interval" .Values.metrics.interval "output_rule" .Values.metrics.outputRule "rules_counters_enabled" .Values.metrics.rulesCountersEnabled "resource_utilization_enabled" .Values.metrics.resourceUtilizationEnabled "state_counters_enabled" .Values.metrics.stateCountersEnabled "kernel_event_counters_enabled" .Values.metrics.kernelEventCountersEnabled "kernel_event_counters_per_cpu_enabled" .Values.metrics.kernelEventCountersPerCPUEnabled "libbpf_stats_enabled" .Values.metrics.libbpfStatsEnabled "plugins_metrics_enabled" .Values.metrics.pluginsMetricsEnabled "jemalloc_stats_enabled" .Values.metrics.jemallocStatsEnabled "convert_memory_to_mb" .Values.metrics.convertMemoryToMB "include_empty_values" .Values.metrics.includeEmptyValues) -}}
+{{- end -}}
+{{- $first := "" -}}
+{{- if include "windhover.forwarderEnabled" . -}}
+{{- $first = include "windhover.urlOf" (list . (include "windhover.forwarder" .) .Values.falcosidekick.listenPort) -}}
+{{- else if include "windhover.responderEnabled" . -}}
+{{- $first = include "windhover.urlOf" (list . (include "windhover.responder" .) (index .Values "falco-talon").config.listenPort) -}}
+{{- end -}}
+{{- if $first -}}
+{{- $_ := set $config "json_output" true -}}
+{{- $_ := set $config "json_include_output_property" true -}}
+{{- $_ := set $config "http_output" (mergeOverwrite (dict "url" $first) (default (dict) .Values.falco.http_output) (dict "enabled" true)) -}}
 {{- end -}}
 {{- $containers := dict "enabled" (and .Values.collectors.enabled .Values.collectors.containerEngine.enabled) "label_max_len" .Values.collectors.containerEngine.labelMaxLen "engines" (pick .Values.collectors.containerEngine.engines "docker" "podman" "containerd" "cri") -}}
 {{- $kubernetes := dict "enabled" (ternary "true" "false" (and .Values.collectors.enabled .Values.collectors.kubernetes.enabled)) -}}
