@@ -2,8 +2,9 @@ import { createEngine } from '../engine/index.ts';
 import type { Event } from '../event/index.ts';
 import type { Message } from '../outputs/channel.ts';
 import { PRIORITIES, type Rule } from '../rules/index.ts';
-import { DumpFlag } from '../scap/index.ts';
+import { DumpFlag, type InitialStateSink } from '../scap/index.ts';
 import { type Seat, takeSeat } from '../source/capture-thread.ts';
+import { Follower } from '../state/index.ts';
 import type { PipelineEnd, PipelineSetup, PipelineSnapshot } from './contract.ts';
 import { createTally, formatterFor, JUDGED, stateCounters } from './judging.ts';
 import { loadRuleSet } from './rule-set.ts';
@@ -46,7 +47,21 @@ export function createPortionJudge(
   const loaded = loadRuleSet(setup);
   const rules = loaded.active.filter((rule) => rule.source === 'syscall');
   const state = newState(setup);
-  const feed = takeSeat(seat, state.sink, failed);
+  const follower = new Follower(state);
+  const catchUp = (): void => follower.catchUp();
+  // What a further section says of processes and descriptors comes after the events before it.
+  const sink: InitialStateSink = {
+    ...state.sink,
+    process(entry) {
+      catchUp();
+      state.sink.process(entry);
+    },
+    fd(entry) {
+      catchUp();
+      state.sink.fd(entry);
+    },
+  };
+  const feed = takeSeat(seat, sink, failed);
   const formatter = formatterFor(setup, loaded);
   const tally = createTally();
   tally.add(rules);
@@ -60,6 +75,7 @@ export function createPortionJudge(
       if (line !== null) messages.push({ line, severity: PRIORITIES.indexOf(rule.priority) });
     },
   });
+  state.unread = engine.unread();
   let end: PipelineEnd | null = null;
   let failure: Error | null = null;
   let firstTime = 0;
@@ -80,7 +96,7 @@ export function createPortionJudge(
     if (JUDGED[event.type] === 1 && (feed.flags & DumpFlag.STATE_ONLY) === 0) engine.process(event);
   };
   const follow = (event: Event): void => {
-    if (!isOver(event)) state.apply(event);
+    if (!isOver(event)) follower.follow(event);
   };
 
   return {
@@ -93,7 +109,7 @@ export function createPortionJudge(
           });
           if (portion === null) break;
           if (!portion.claim()) {
-            portion.deliver(follow);
+            portion.deliver(follow, catchUp);
             continue;
           }
           portion.deliver(judge);

@@ -110,6 +110,8 @@ export interface SharedPortion extends Portion {
   readonly number: number;
   /** True for the first judge that asks. */
   claim(): boolean;
+  /** @param last called at the end, while the events' bytes are still valid */
+  deliver(visit: (event: Event) => void, last?: () => void): void;
 }
 
 /**
@@ -147,7 +149,11 @@ export function takeSeat(seat: Seat, sink: InitialStateSink, failed?: Promise<ne
     (sink[method] as ((entry: unknown) => void) | undefined)?.call(sink, entry);
   };
 
-  function deliver(message: Extract<ThreadMessage, { slot: number }>, visit: (event: Event) => void): void {
+  function deliver(
+    message: Extract<ThreadMessage, { slot: number }>,
+    visit: (event: Event) => void,
+    last?: () => void,
+  ): void {
     const { index, bytes } = slots[message.slot] as Slot;
     const view = views[message.slot] as DataView;
     event.attach(bytes, view);
@@ -173,6 +179,7 @@ export function takeSeat(seat: Seat, sink: InitialStateSink, failed?: Promise<ne
       visit(event);
     }
     while (nextCall < message.state.length) call(message.state[nextCall++] as StateCall);
+    last?.();
     port.postMessage(message.slot);
   }
 
@@ -205,7 +212,7 @@ export function takeSeat(seat: Seat, sink: InitialStateSink, failed?: Promise<ne
       return {
         number: portion,
         claim: () => Atomics.exchange(claims, slot, 1) === 0,
-        deliver: (visit) => deliver(message, visit),
+        deliver: (visit, last) => deliver(message, visit, last),
       };
     },
     async close() {

@@ -216,6 +216,19 @@ export class State {
     }
   }
 
+  /** Whether nothing is left over from earlier events, and no time-out is waited for: an event may pass by. */
+  get isSettled(): boolean {
+    return this.#started && this.leaving === null && !this.#loading && this.#exists === null;
+  }
+
+  /** Takes an event that changes nothing but the time. */
+  passBy({ view, at }: Event): void {
+    this.#previousHigh = this.#tsHigh;
+    this.#previousLow = this.#tsLow;
+    this.#tsHigh = view.getInt32(at + 4, true);
+    this.#tsLow = view.getInt32(at, true);
+  }
+
   /** Time of the event before the one that was applied last; 0n when there was none. */
   get previousTs(): bigint {
     return (BigInt(this.#previousHigh >>> 0) << 32n) | BigInt(this.#previousLow >>> 0);
