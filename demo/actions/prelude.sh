@@ -18,6 +18,8 @@ echo history >>/root/.bash_history
 tool() { cp /bin/true "$tools/$1"; }
 # A shell under that name, which starts what it is told to.
 shell() { cp "$(command -v bash)" "$tools/$1"; }
+# What a package does while npm installs it.
+during_install() { (cd "$scratch" && printf '%s; true\n' "$1" >install && "$tools/npm" install); }
 # A system call by its number on x86-64, made by perl.
 call() { perl -e 'my ($nr, @a) = map { /^-?\d+$/ ? $_ + 0 : $_ } @ARGV; push @a, 0 while @a < 6; syscall($nr, @a)' "$@"; }
 # Runs lines of sh in a network namespace of its own, whose loopback has the address.

@@ -39,6 +39,12 @@ export class DnsNames {
     await this.refresh();
   }
 
+  /** From now on the name has these addresses, whatever the resolver would say. */
+  know(name: string, addresses: readonly string[]): void {
+    this.#names.set(name, { addresses: [...addresses].sort(), due: Number.POSITIVE_INFINITY, busy: false });
+    this.#rebuild();
+  }
+
   /** Looks up what is due; never rejects. */
   async refresh(now = Date.now()): Promise<void> {
     const due = [...this.#names].filter(([, entry]) => !entry.busy && entry.due <= now);

@@ -13,7 +13,7 @@ import { GROUP_FIELDS, USER_FIELDS } from './user.ts';
 import { WINDHOVER_FIELDS } from './windhover.ts';
 
 export type { BoundCatalogue, CatalogueOptions } from './catalogue.ts';
-export { watchNames } from './dns.ts';
+export { dnsNames, watchNames } from './dns.ts';
 export { parameterOf } from './evt.ts';
 export type { Extractor, Field } from './field.ts';
 export { isMetadata, keepMoment, type Moment } from './metadata.ts';

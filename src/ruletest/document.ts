@@ -20,6 +20,8 @@ export interface ProgramFields {
   readonly pgid?: number;
   /** False: a member of somebody else's process group. */
   readonly leader?: boolean;
+  /** False: not the leader of its session. */
+  readonly session?: boolean;
   /** Seconds since its start. */
   readonly age?: number;
   /** Capabilities, permitted and effective, by name. */
@@ -57,6 +59,8 @@ export interface Case {
   /** The nearest first. */
   readonly parents: readonly ProgramSpec[];
   readonly container: ContainerSpec | null;
+  /** Names of addresses, as the resolver gives them. */
+  readonly names: Readonly<Record<string, string>>;
   /** Open descriptors at the start, by number. */
   readonly fds: Readonly<Record<string, string>>;
   readonly events: readonly EventSpec[];
@@ -76,6 +80,7 @@ const CASE_KEYS = new Set([
   'process',
   'parents',
   'container',
+  'names',
   'fds',
   'event',
   'events',
@@ -133,6 +138,7 @@ function makeCase(raw: Raw, known: Pick<Case, 'rule' | 'fires' | 'file' | 'line'
     process: (raw.process ?? 'program') as ProgramSpec,
     parents: (raw.parents ?? []) as ProgramSpec[],
     container: (raw.container ?? null) as ContainerSpec | null,
+    names: (raw.names ?? {}) as Record<string, string>,
     fds: (raw.fds ?? {}) as Record<string, string>,
     events: events as EventSpec[],
     capture:

@@ -67,7 +67,7 @@ export function makeProgram(
     tid: pid,
     pid,
     ptid: place.ppid,
-    sid: pid,
+    sid: fields.session === false ? vpid - 1 : vpid,
     pgid: fields.pgid ?? (fields.leader === false ? pid - 1 : pid),
     vpgid: fields.leader === false ? vpid - 1 : vpid,
     comm: toByteString(name).slice(0, 15),

@@ -3,13 +3,14 @@ import { dirname, join } from 'node:path';
 import { fromByteString } from '../bytes.ts';
 import { createEngine } from '../engine/index.ts';
 import { Event } from '../event/index.ts';
-import type { BoundCatalogue } from '../fields/index.ts';
+import { type BoundCatalogue, dnsNames } from '../fields/index.ts';
 import {
   type Check,
   type Expr,
   type FieldRef,
   formatAddress,
   interpret,
+  parseAddress,
   print,
   type ReadField,
   type Rule,
@@ -156,6 +157,11 @@ class Stage {
       const container = makeContainer(spec.container);
       this.#state.setContainer(container.id, container);
       this.#addUsers(container.id);
+    }
+    for (const [address, name] of Object.entries(test.names)) {
+      const bytes = parseAddress(address);
+      if (bytes === null) throw new RuleTestError(`${test.file}:${test.line}: '${address}' is no address`);
+      dnsNames.know(name, [bytes]);
     }
     for (const { entry } of staged.programs) sink.process(entry);
     for (const fd of staged.fds) sink.fd(fd);
