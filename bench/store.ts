@@ -45,7 +45,8 @@ try {
   const query = (text: string | null) => (text === null ? null : parseQuery(text));
   const QUERIES: Record<string, () => Promise<unknown>> = {
     'list, latest': () => store.alerts({ from: 0, to }, 50),
-    'list, one rule': () => store.alerts({ from: 0, to, query: query('rule = "Kernel module loaded"') }, 50),
+    'list, one rule': () =>
+      store.alerts({ from: 0, to, query: query('rule = "Linux Kernel Module Injection Detected"') }, 50),
     'list, field': () => store.alerts({ from: 0, to, query: query('proc.name = insmod and user.name = root') }, 50),
     'list, words': () => store.alerts({ from: 0, to, query: query('monero xmrig') }, 50),
     'list, contains': () => store.alerts({ from: 0, to, query: query('proc.cmdline contains shadow') }, 50),

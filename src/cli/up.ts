@@ -44,10 +44,20 @@ const SETTLED_MS = 60_000;
  * What the sensor adds to the fields of its alerts beside what each rule's output names: enough for the hub to draw the
  * process tree and to explain conditions, and for the responder to find the process.
  */
-const EXTRA_FIELDS = {
+export const SENSOR_FIELDS = {
   match: { source: 'syscall' },
   extra_fields: [
-    ...['evt.type', 'evt.res', 'fd.name', 'fd.typechar', 'user.name', 'user.uid', 'user.loginname'],
+    ...[
+      'evt.type',
+      'evt.res',
+      'fd.name',
+      'fd.typechar',
+      'fd.sip',
+      'fd.sport',
+      'user.name',
+      'user.uid',
+      'user.loginname',
+    ],
     ...['proc.name', 'proc.exepath', 'proc.cmdline', 'proc.cwd', 'proc.tty', 'proc.pid', 'proc.pid.ts', 'proc.ppid'],
     ...['proc.pname', 'proc.pexepath', 'proc.pcmdline'],
     ...[2, 3, 4, 5].flatMap((n) => [`proc.aname[${n}]`, `proc.apid[${n}]`, `proc.acmdline[${n}]`]),
@@ -195,7 +205,7 @@ async function run(options: Options, data: string, sensorFlags: readonly string[
           'capture.path_prefix': join(data, 'recordings/alert'),
           // What is saved in the UI comes last: exceptions and overrides of the other files.
           'rules_files[]': join(data, 'rules.d'),
-          'append_output[]': JSON.stringify(EXTRA_FIELDS),
+          'append_output[]': JSON.stringify(SENSOR_FIELDS),
           'webserver.enabled': 'true',
           'webserver.listen_address': '127.0.0.1',
           'webserver.listen_port': options.sensorPort,

@@ -9,15 +9,18 @@ export interface SearchThread {
   close(): Promise<void>;
 }
 
-/** The thread starts with the first question; when it has died, with the next one. */
-export function createSearchThread(path: string): SearchThread {
+/**
+ * The thread starts with the first question; when it has died, with the next one.
+ * @param queries whether it is for queries alone: SQLite then refuses whatever else it is asked
+ */
+export function createSearchThread(path: string, queries = true): SearchThread {
   const waiting = new Map<number, { resolve: (rows: never[]) => void; reject: (error: Error) => void }>();
   let worker: Worker | null = null;
   let last = 0;
 
   function start(): Worker {
     const made = startThread(new URL('./sqlite-worker.ts', import.meta.url), {
-      workerData: { path },
+      workerData: { path, queries },
       // It holds a page of rows at most.
       resourceLimits: { maxYoungGenerationSizeMb: 4 },
     });

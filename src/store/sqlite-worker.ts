@@ -16,9 +16,10 @@ export type Answer =
 const REMEMBERED = 200;
 
 const port = parentPort as MessagePort;
-const { path } = workerData as { path: string };
+const { path, queries } = workerData as { path: string; queries: boolean };
 const database = new DatabaseSync(path);
-database.exec('PRAGMA query_only=1; PRAGMA cache_size=-24000; PRAGMA busy_timeout=10000; PRAGMA temp_store=MEMORY;');
+if (queries) database.exec('PRAGMA query_only=1;');
+database.exec('PRAGMA cache_size=-24000; PRAGMA busy_timeout=10000; PRAGMA temp_store=MEMORY;');
 const prepared = new Map<string, StatementSync>();
 
 function answer({ id, sql, values }: Question): Answer {

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { backup, DatabaseSync, type StatementSync } from 'node:sqlite';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { SCHEMA } from './schema.ts';
 import type { AlertRow, Sql, SqlValue, Writer } from './sql.ts';
 import { createSearchThread } from './sqlite-thread.ts';
@@ -108,7 +108,13 @@ export function openSqlite(path: string, options: { fsync?: boolean } = {}): Sql
       db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
     },
     backup: async (target) => {
-      await backup(db, target);
+      // One transaction on a thread of its own: the copy is of one moment, whatever is written meanwhile.
+      const copier = createSearchThread(path, false);
+      try {
+        await copier.ask('VACUUM INTO ?', [target]);
+      } finally {
+        await copier.close();
+      }
     },
     close: async () => {
       await searches.close();

@@ -30,6 +30,25 @@ describe('the store', () => {
     expect(store.totals().groups).toBeLessThan(30);
   });
 
+  it('keeps nobody waiting who stores or looks something up, however long a search takes', async () => {
+    const sql = openSqlite(path());
+    const store = await openStore(sql);
+    const done: string[] = [];
+    const note = (name: string) => () => void done.push(name);
+    const endless =
+      'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000000) SELECT max(i) AS i FROM n';
+    const search = sql.search<{ i: number }>(endless);
+    await Promise.all([
+      search.then(note('search')),
+      store.ingest(batch(1, 500)).then(note('stored')),
+      sql.all('SELECT 1').then(note('looked up')),
+    ]);
+    expect(done.at(-1)).toBe('search');
+    expect(await search).toEqual([{ i: 5_000_000 }]);
+    await expect(sql.search('SELECT 1 FROM nowhere')).rejects.toThrow('nowhere');
+    await store.close();
+  });
+
   it('stays within its bound while alerts keep coming', { timeout: 120_000 }, async () => {
     const sql = openSqlite(path());
     const store = await openStore(sql);

@@ -1,6 +1,6 @@
 /**
  * Alerts as a small fleet would send them: the same seed gives the same alerts. A few loud kinds, many quiet ones,
- * and a handful that matter, as in life.
+ * and a handful that matter, as in life. Rules, priorities, tags and messages are those of rules/.
  */
 export interface Made {
   readonly text: string;
@@ -107,10 +107,10 @@ const process = (
 const KINDS: readonly Kind[] = [
   {
     weight: 600,
-    rule: 'Configuration secrets read',
+    rule: 'Read sensitive file untrusted',
     priority: 'Warning',
-    tags: ['T1555', 'container', 'filesystem', 'mitre_credential_access'],
-    message: 'A program that is not trusted read a sensitive file',
+    tags: ['T1003.008', 'T1555', 'container', 'filesystem', 'host', 'maturity_stable', 'mitre_credential_access'],
+    message: 'Sensitive file read',
     fields: (pick) => {
       const file = pick.of(SENSITIVE);
       return { ...contained(pick), ...process('grep', 'bash', `grep -r root ${file}`, pick), 'fd.name': file };
@@ -118,10 +118,10 @@ const KINDS: readonly Kind[] = [
   },
   {
     weight: 200,
-    rule: 'Outbound connection to the API server',
+    rule: 'Contact K8S API Server From Container',
     priority: 'Notice',
-    tags: ['T1613', 'container', 'mitre_discovery', 'network'],
-    message: 'A container connected to the Kubernetes API server',
+    tags: ['T1565', 'container', 'k8s', 'maturity_stable', 'mitre_discovery', 'network'],
+    message: 'Kubernetes API server contacted from a container',
     fields: (pick) => ({
       ...contained(pick),
       ...process('operator', 'tini', 'operator --watch all', pick),
@@ -132,10 +132,10 @@ const KINDS: readonly Kind[] = [
   },
   {
     weight: 100,
-    rule: 'Package manager in a container',
+    rule: 'Launch Package Management Process in Container',
     priority: 'Error',
-    tags: ['T1505', 'container', 'mitre_persistence', 'software_mgmt'],
-    message: 'A package manager ran in a container',
+    tags: ['T1505', 'container', 'maturity_incubating', 'mitre_persistence', 'process', 'software_mgmt'],
+    message: 'Package manager started in a container',
     fields: (pick) => ({
       ...contained(pick, [1, 4]),
       ...process('apt-get', 'sh', `apt-get install -y lib${pick.hex(4)}`, pick),
@@ -143,26 +143,26 @@ const KINDS: readonly Kind[] = [
   },
   {
     weight: 60,
-    rule: 'Shell in a container with a terminal',
+    rule: 'Terminal shell in container',
     priority: 'Notice',
-    tags: ['T1059', 'container', 'mitre_execution', 'shell'],
-    message: 'A shell with a terminal was started in a container',
+    tags: ['T1059', 'container', 'maturity_stable', 'mitre_execution', 'shell'],
+    message: 'Shell with a terminal in a container',
     fields: (pick) => ({ ...contained(pick), ...process('bash', 'runc', 'bash', pick), 'proc.tty': 34816 }),
   },
   {
     weight: 30,
-    rule: 'User management command',
+    rule: 'User mgmt binaries',
     priority: 'Notice',
-    tags: ['T1098', 'host', 'mitre_persistence', 'users'],
-    message: 'A user management command ran outside a container',
+    tags: ['T1098', 'container', 'host', 'maturity_incubating', 'mitre_persistence', 'software_mgmt', 'users'],
+    message: 'Accounts changed',
     fields: (pick) => ({ ...onHost(), ...process('useradd', 'bash', `useradd -m user${pick.below(90)}`, pick) }),
   },
   {
     weight: 8,
-    rule: 'Execution from shared memory',
-    priority: 'Critical',
-    tags: ['T1059.004', 'container', 'host', 'mitre_execution'],
-    message: 'A program was executed from /dev/shm',
+    rule: 'Execution from /dev/shm',
+    priority: 'Warning',
+    tags: ['T1059.004', 'container', 'host', 'maturity_stable', 'mitre_execution'],
+    message: 'Program started from shared memory',
     fields: (pick) => ({
       ...contained(pick, [0, 4]),
       ...process(`kworker${pick.below(64)}`, 'sh', `/dev/shm/.x/kworker -o pool.${pick.hex(6)}`, pick),
@@ -171,10 +171,10 @@ const KINDS: readonly Kind[] = [
   },
   {
     weight: 3,
-    rule: 'Program replaced in a running container',
+    rule: 'Drop and execute new binary in container',
     priority: 'Critical',
-    tags: ['T1611', 'container', 'mitre_defense_evasion'],
-    message: 'A program that is not part of the image was executed',
+    tags: ['TA0003', 'container', 'maturity_stable', 'mitre_persistence', 'process'],
+    message: 'A program that the image does not have was run',
     fields: (pick) => ({
       ...contained(pick, [4]),
       ...process('xmrig', 'sh', 'xmrig --coin monero', pick),
@@ -183,10 +183,10 @@ const KINDS: readonly Kind[] = [
   },
   {
     weight: 2,
-    rule: 'Kernel module loaded',
-    priority: 'Emergency',
-    tags: ['T1547.006', 'host', 'mitre_privilege_escalation'],
-    message: 'A kernel module was loaded',
+    rule: 'Linux Kernel Module Injection Detected',
+    priority: 'Warning',
+    tags: ['T1547.006', 'TA0003', 'container', 'host', 'maturity_stable', 'mitre_persistence', 'process'],
+    message: 'Kernel module loaded',
     fields: (pick) => ({ ...onHost(), ...process('insmod', 'bash', 'insmod ./nf_helper.ko', pick) }),
   },
 ];
@@ -207,7 +207,7 @@ export function makeAlert(pick: Random, seconds: number): Made {
   const head = JSON.stringify({
     uuid,
     hostname,
-    output: `${stamp.slice(11)}.${nanos}: ${kind.priority} ${kind.message} | ${shown.join(' ')}`,
+    output: `${stamp.slice(11)}.${nanos}: ${kind.priority} ${kind.message} (${shown.join(' ')})`,
     priority: kind.priority,
     rule: kind.rule,
     source: 'syscall',

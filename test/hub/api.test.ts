@@ -417,23 +417,32 @@ describe.each(kinds)('the hub on %s', (kind) => {
   run('shows what responders did and what senders report', async ({ hub }) => {
     const uuid = '0b9e9a6a-6f3a-4d4c-9c1c-0a1b2c3d4e5f';
     await call(hub, 'POST', '/api/ingest', alertText({ uuid }));
-    const action = {
-      alert: uuid,
-      action: 'kubernetes:terminate',
-      target: 'shop/cart-0',
-      status: 'success',
-      detail: '',
-      undo: null,
-    };
-    expect((await call(hub, 'POST', '/api/actions', action)).status).toBe(204);
+    const action = { alert: uuid, action: 'kubernetes:terminate', target: 'shop/cart-0' };
+    const step = (id: string, status: string, moment: number) => ({ ...action, id, status, at: moment });
+    expect((await call(hub, 'POST', '/api/actions', { ...action, status: 'done' })).status).toBe(204);
+    // Of one action the latest state counts, in whatever order the reports come.
+    await call(hub, 'POST', '/api/actions', [step('r/0', 'started', 2000), step('r/1', 'planned', 2000)]);
+    await call(hub, 'POST', '/api/actions', [step('r/0', 'done', 3000), step('r/1', 'failed', 4000)]);
+    await call(hub, 'POST', '/api/actions', [step('r/0', 'started', 2000)]);
     const [{ id }] = (await get<AlertList>(hub, '/api/alerts')).alerts as unknown as [{ id: number }];
-    expect(await get(hub, `/api/alerts/${id}`)).toMatchObject({
-      actions: [{ action: 'kubernetes:terminate', target: 'shop/cart-0' }],
-    });
+    const { actions } = await get<{ actions: { id: string; status: string }[] }>(hub, `/api/alerts/${id}`);
+    expect(actions.map((one) => [one.id, one.status]).sort()).toEqual([
+      ['', 'done'],
+      ['r/0', 'done'],
+      ['r/1', 'failed'],
+    ]);
+    const undo = await call(hub, 'POST', `/api/alerts/${id}/actions`, { action: 'r/0', what: 'undo' });
+    expect([undo.status, await undo.text()]).toEqual([502, expect.stringContaining('--responder')]);
     const report = { kind: 'sensor', name: 'node-1', body: { version: '1', drops: 3 } };
     await call(hub, 'POST', '/api/reports', report);
     await call(hub, 'POST', '/api/reports', report);
     expect(await get(hub, '/api/health')).toMatchObject({ reports: [report], hosts: [{ name: 'node-1' }] });
+    const rule = { name: 'r', evaluations: 4, nanoseconds: 800, matches: 1 };
+    for (const name of ['node-1', 'node-2'])
+      await call(hub, 'POST', '/api/reports', { ...report, name, body: { rules: [rule, 'nonsense'] } });
+    expect(await get(hub, '/api/health')).toMatchObject({
+      rules: [{ name: 'r', evaluations: 8, nanoseconds: 1600, matches: 2 }],
+    });
   });
 
   run('sends new alerts to who watches', async ({ hub }) => {

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { build } from 'vite';
-import { createHub, type Hub } from '../../src/server/hub/index.ts';
-import { openSqlite, openStore, readAlerts, type Store } from '../../src/store/index.ts';
+import { createHub, type Hub, type HubOptions } from '../../src/server/hub/index.ts';
+import { openSqlite, openStore, type Store } from '../../src/store/index.ts';
 
 export const PASSWORD = 'a long first password';
 
@@ -41,17 +41,15 @@ function buildUi(): Promise<string> {
   return built;
 }
 
-/** A hub with these alerts, and a browser to look at it. */
+/** An empty hub, and a browser to look at it. */
 export async function startBrowser(
   executablePath: string,
-  alerts: string,
-  options: { ruleFiles?: readonly string[] } = {},
+  options: Omit<HubOptions, 'store' | 'directory' | 'uiDirectory'> = {},
 ): Promise<Running> {
   const directory = mkdtempSync(join(tmpdir(), 'windhover-hub-'));
   const uiDirectory = await buildUi();
   const store = await openStore(openSqlite(join(directory, 'hub.db')));
-  await store.ingest(readAlerts(alerts));
-  const hub = createHub({ store, directory, uiDirectory, ruleFiles: options.ruleFiles });
+  const hub = createHub({ ...options, store, directory, uiDirectory });
   await hub.ensureAdmin(PASSWORD);
   const { port } = await hub.listen('127.0.0.1', 0);
   const url = `http://127.0.0.1:${port}`;

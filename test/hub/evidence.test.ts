@@ -242,4 +242,25 @@ describe('what stands behind an alert', () => {
     expect((await ask('POST', '/api/forwarders/10.0.0.1:2801/replay', { output: 'slack' })).status).toBe(502);
     expect((await ask('POST', '/api/forwarders/elsewhere/replay', { output: 'slack' })).status).toBe(404);
   });
+
+  it('quotes what an exception would otherwise misread, and writes it where it is asked to', async () => {
+    const odd = alertText(4, 'odd').replace(
+      '"evt.type"',
+      `"proc.cmdline":${JSON.stringify('sh -c "a, b" > (c) \'d\'')},"evt.type"`,
+    );
+    const [id] = await store.ingest([readAlert(odd)]);
+    const { body } = await ask<ExceptionProposals>('GET', `/api/alerts/${id}/exceptions?days=7`);
+    expect(body.proposals.map((one) => [one.hidden, one.problems])).toEqual([
+      [1, []],
+      [1, []],
+      [1, []],
+    ]);
+    const name = body.proposals[0]?.name;
+    const written = await ask('POST', `/api/alerts/${id}/exceptions`, { name });
+    expect([written.status, written.body]).toEqual([200, { file: 'exceptions.yaml', rules: false }]);
+    expect((await ask('POST', `/api/alerts/${id}/exceptions`, { name: 'another' })).status).toBe(404);
+    const { body: judged } = await ask<Explanation>('GET', `/api/alerts/${id}/explanation`);
+    expect(JSON.stringify(judged.tree)).toContain('proc.cmdline');
+    expect((await ask('DELETE', '/api/rules/files/exceptions.yaml')).status).toBe(204);
+  });
 });

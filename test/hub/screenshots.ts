@@ -1,65 +1,99 @@
-/** Takes the pictures of docs/screenshots: every page, light and dark. `node test/hub/screenshots.ts [DIR]`. */
+/**
+ * Takes the pictures of docs/screenshots: every page, light and dark. The lists are of a made-up fleet over a day; what
+ * stands behind one alert, and the health of everything, is of real acts that the sensor watches. As root:
+ * `node test/hub/screenshots.ts [DIR]`.
+ */
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
-import { CHROMIUM, startBrowser } from './browser.ts';
+import { readAlerts } from '../../src/store/index.ts';
+import { CHROMIUM, type Running, startBrowser } from './browser.ts';
 import { story } from './story.ts';
+import { startWorld } from './world.ts';
 
 const directory = process.argv[2] ?? join(import.meta.dirname, '../../docs/screenshots');
 mkdirSync(directory, { recursive: true });
 if (CHROMIUM === null) throw new Error('Chromium is not installed');
-const shippedRules = join(import.meta.dirname, '../../rules');
-const shipped = readdirSync(shippedRules)
-  .filter((name) => name.endsWith('.yaml'))
-  .map((name) => join(shippedRules, name));
+
+type View = (page: Page) => Promise<unknown>;
+const settled = (page: Page) => page.waitForTimeout(900);
+
+async function pictures(running: Running, views: Readonly<Record<string, View>>): Promise<void> {
+  for (const theme of ['light', 'dark'] as const) {
+    const page = await running.login({ theme });
+    await page.evaluate(() => localStorage.setItem('welcomed', 'yes'));
+    page.on('console', (message) => {
+      if (message.type() === 'error') process.stderr.write(`${theme}: ${message.text()}\n`);
+    });
+    for (const [name, open] of Object.entries(views)) {
+      await open(page);
+      await settled(page);
+      await page.screenshot({ path: join(directory, `${name}-${theme}.png`) });
+    }
+    await page.context().close();
+  }
+}
+
+const rules = join(import.meta.dirname, '../../rules');
 const told = story(Math.floor(Date.now() / 1000));
-const running = await startBrowser(CHROMIUM, told.alerts, { ruleFiles: [...shipped, told.rules] });
-await told.after(running.store);
-
-const group = [...running.store.groups()].find((one) => one.rule === told.grave)?.id ?? 1;
-const settled = (page: Page) => page.waitForTimeout(700);
-
-const VIEWS: Readonly<Record<string, (page: Page) => Promise<unknown>>> = {
-  inbox: (page) => page.goto(running.url),
+const fleet = await startBrowser(CHROMIUM, {
+  ruleFiles: readdirSync(rules)
+    .filter((name) => name.endsWith('.yaml'))
+    .map((name) => join(rules, name)),
+});
+await fleet.store.ingest(readAlerts(told.alerts));
+await told.after(fleet.store);
+await pictures(fleet, {
+  inbox: (page) => page.goto(fleet.url),
   alerts: (page) =>
-    page.goto(`${running.url}/alerts?q=${encodeURIComponent('namespace = shop and proc.name in (grep, bash)')}`),
-  group: (page) => page.goto(`${running.url}/groups/${group}`),
-  exception: async (page) => {
-    const noisy = [...running.store.groups()].sort((a, b) => b.count - a.count)[0]?.id;
-    await page.goto(`${running.url}/groups/${noisy}`);
-    await page.getByRole('button', { name: 'Make an exception' }).click();
-  },
+    page.goto(`${fleet.url}/alerts?q=${encodeURIComponent('namespace = shop and proc.name in (grep, bash)')}`),
   live: async (page) => {
-    await page.goto(`${running.url}/live`);
+    await page.goto(`${fleet.url}/live`);
     await page.getByText('Live', { exact: true }).last().waitFor();
-    await told.more(running.store);
+    await told.more(fleet.store);
   },
-  rules: (page) => page.goto(`${running.url}/rules`),
+  rules: (page) => page.goto(`${fleet.url}/rules`),
   editor: async (page) => {
-    await page.goto(`${running.url}/rules?rule=${encodeURIComponent(told.edited)}`);
+    await page.goto(`${fleet.url}/rules?rule=${encodeURIComponent('Execution from /dev/shm')}`);
     await page.getByLabel('Rules', { exact: true }).last().waitFor();
     await page.waitForTimeout(1200);
   },
-  attack: (page) => page.goto(`${running.url}/attack`),
-  health: (page) => page.goto(`${running.url}/health`),
-  settings: (page) => page.goto(`${running.url}/settings?tab=tokens`),
-};
-
+  attack: (page) => page.goto(`${fleet.url}/attack`),
+  settings: (page) => page.goto(`${fleet.url}/settings?tab=tokens`),
+});
 for (const theme of ['light', 'dark'] as const) {
-  const page = await running.login({ theme });
-  page.on('console', (message) => {
-    if (message.type() === 'error') process.stderr.write(`${theme}: ${message.text()}\n`);
-  });
-  for (const [name, open] of Object.entries(VIEWS)) {
-    await open(page);
-    await settled(page);
-    await page.screenshot({ path: join(directory, `${name}-${theme}.png`) });
-  }
-  const fresh = await (
-    await running.browser.newContext({ viewport: { width: 1440, height: 900 }, colorScheme: theme })
-  ).newPage();
-  await fresh.goto(running.url);
+  const context = await fleet.browser.newContext({ viewport: { width: 1440, height: 900 }, colorScheme: theme });
+  const fresh = await context.newPage();
+  await fresh.goto(fleet.url);
   await settled(fresh);
   await fresh.screenshot({ path: join(directory, `login-${theme}.png`) });
 }
-await running.close();
+await fleet.close();
+
+const world = await startWorld(CHROMIUM);
+const groups = [...world.store.groups()];
+const answered = groups.find(
+  (one) => one.rule === 'Modify Shell Configuration File' && one.sample.includes(world.startUpFile),
+);
+const grave = groups.find((one) => one.rule === 'Package installation reads secrets') ?? answered;
+await world.store.triage(
+  [answered?.id ?? 1],
+  { action: 'comment', text: 'The responder took it away. Whose session was it?' },
+  'ana',
+);
+await pictures(world, {
+  group: (page) => page.goto(`${world.url}/groups/${grave?.id}`),
+  evidence: async (page) => {
+    await page.goto(`${world.url}/groups/${answered?.id}`);
+    await page.getByRole('region', { name: 'System calls' }).waitFor();
+    await page.getByRole('region', { name: 'What else' }).evaluate((element) => element.scrollIntoView());
+  },
+  exception: async (page) => {
+    await page.goto(`${world.url}/groups/${grave?.id}`);
+    await page.getByRole('button', { name: 'Make an exception' }).click();
+  },
+  health: (page) => page.goto(`${world.url}/health`),
+  destinations: (page) => page.goto(`${world.url}/settings?tab=destinations`),
+});
+await world.close();
+process.exit(0);

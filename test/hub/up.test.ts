@@ -1,7 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -21,38 +21,49 @@ function childOf(pid: number, word: string): number | null {
   return line === undefined ? null : Number(line.trim().split(/\s+/)[0]);
 }
 
+/** What the responder does about the first alert: something that needs neither a cluster nor a process of the alert. */
+const RESPONSE = `- action: Say so
+  actionner: program:run
+  parameters: { program: say }
+
+- rule: what to do
+  match: { rules: [first] }
+  actions: [{ action: Say so }]
+`;
+const CONFIG = 'programs: { say: [/bin/true] }\n';
+
 describe('windhover up', () => {
   let directory: string;
   let tree: ChildProcess;
   let hub: string;
   let forwarder: string;
+  let arguments_: string[];
   let said = '';
 
-  beforeAll(async () => {
-    directory = mkdtempSync(join(tmpdir(), 'windhover-up-'));
-    const [hubPort, forwardPort] = [await freePort(), await freePort()];
-    hub = `http://127.0.0.1:${hubPort}`;
-    forwarder = `http://127.0.0.1:${forwardPort}`;
-    tree = spawn(
-      process.execPath,
-      [
-        join(import.meta.dirname, '../../src/main.ts'),
-        ...[
-          'up',
-          '--no-sensor',
-          '--data',
-          directory,
-          '--listen',
-          `127.0.0.1:${hubPort}`,
-          '--forward-port',
-          String(forwardPort),
-        ],
-      ],
-      { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, NO_COLOR: '1' } },
-    );
+  function start(): void {
+    tree = spawn(process.execPath, arguments_, {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, NO_COLOR: '1' },
+    });
     tree.stderr?.on('data', (chunk: Buffer) => {
       said += chunk.toString();
     });
+  }
+
+  beforeAll(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'windhover-up-'));
+    const [hubPort, forwardPort, respondPort] = [await freePort(), await freePort(), await freePort()];
+    hub = `http://127.0.0.1:${hubPort}`;
+    forwarder = `http://127.0.0.1:${forwardPort}`;
+    writeFileSync(join(directory, 'response.yaml'), RESPONSE);
+    writeFileSync(join(directory, 'respond.yaml'), `rules_files: [${join(directory, 'response.yaml')}]\n${CONFIG}`);
+    arguments_ = [
+      join(import.meta.dirname, '../../src/main.ts'),
+      ...['up', '--no-sensor', '--data', directory, '--listen', `127.0.0.1:${hubPort}`],
+      ...['--forward-port', String(forwardPort), '--respond-port', String(respondPort)],
+      ...['--respond-config', join(directory, 'respond.yaml')],
+    ];
+    start();
   }, 120_000);
   afterAll(async () => {
     if (tree.exitCode === null) {
@@ -63,14 +74,15 @@ describe('windhover up', () => {
     rmSync(directory, { recursive: true, force: true });
   });
 
-  const rules = async (): Promise<string[]> => {
+  async function get<T>(path: string): Promise<T | null> {
     const password = /user admin, password (\S+)/.exec(said)?.[1] as string;
-    const response = await fetch(`${hub}/api/inbox`, {
+    const response = await fetch(`${hub}${path}`, {
       headers: { authorization: `Basic ${Buffer.from(`admin:${password}`).toString('base64')}` },
     }).catch(() => null);
-    if (response?.ok !== true) return [];
-    return ((await response.json()) as { groups: { rule: string }[] }).groups.map((group) => group.rule).sort();
-  };
+    return response?.ok === true ? ((await response.json()) as T) : null;
+  }
+  const rules = async (): Promise<string[]> =>
+    ((await get<{ groups: { rule: string }[] }>('/api/inbox'))?.groups ?? []).map((group) => group.rule).sort();
   const send = (rule: string) =>
     fetch(`${forwarder}/`, {
       method: 'POST',
@@ -97,6 +109,25 @@ describe('windhover up', () => {
     );
   });
 
+  it('acts upon alerts, and shows beside each what was done', { timeout: 120_000 }, async () => {
+    await expect.poll(() => said, { timeout: 60_000 }).toMatch(/responder .*1 rules/);
+    const done = async () =>
+      (await get<{ actions: object[] }>('/api/alerts/1'))?.actions.map((action) => ({ ...action, time: 0, id: '' }));
+    await expect.poll(done, { timeout: 60_000 }).toEqual([
+      {
+        time: 0,
+        id: '',
+        responder: hostname(),
+        rule: 'what to do',
+        action: 'Say so (program:run)',
+        target: 'program say',
+        status: 'done',
+        detail: 'ran say',
+        undo: false,
+      },
+    ]);
+  });
+
   it('starts a member again that was killed, and loses nothing meanwhile', { timeout: 120_000 }, async () => {
     process.kill(childOf(tree.pid as number, 'hub') as number, 'SIGKILL');
     expect((await send('second')).status).toBe(200);
@@ -104,11 +135,42 @@ describe('windhover up', () => {
     await expect.poll(rules, { timeout: 90_000 }).toEqual(['first', 'second']);
   });
 
+  const members = () => ['hub', 'forward', 'respond'].map((word) => childOf(tree.pid as number, word) as number);
+  const isAlive = (pid: number): boolean => {
+    try {
+      return process.kill(pid, 0);
+    } catch {
+      return false;
+    }
+  };
+
+  it('ends whole when it is killed, and goes on where it was', { timeout: 200_000 }, async () => {
+    const before = members();
+    expect(before.every(isAlive)).toBe(true);
+    const ended = new Promise((resolve) => tree.once('close', resolve));
+    tree.kill('SIGKILL');
+    await expect.poll(() => before.some(isAlive), { timeout: 60_000 }).toBe(false);
+    await ended;
+    start();
+    await expect.poll(rules, { timeout: 120_000 }).toEqual(['first', 'second']);
+  });
+
+  it('says at once that an address is taken', { timeout: 60_000 }, async () => {
+    const second = spawn(process.execPath, arguments_, { stdio: ['ignore', 'ignore', 'pipe'] });
+    let complaint = '';
+    second.stderr.on('data', (chunk: Buffer) => {
+      complaint += chunk.toString();
+    });
+    expect(await new Promise((resolve) => second.once('close', resolve))).toBe(1);
+    expect(complaint).toContain('Choose another with --listen');
+  });
+
   it('ends whole', { timeout: 60_000 }, async () => {
-    const members = [childOf(tree.pid as number, 'hub'), childOf(tree.pid as number, 'forward')];
+    await expect.poll(() => members().every(isAlive), { timeout: 60_000 }).toBe(true);
+    const before = members();
     const ended = new Promise<number | null>((resolve) => tree.once('close', resolve));
     tree.kill('SIGTERM');
     expect(await ended).toBe(0);
-    for (const pid of members) expect(() => process.kill(pid as number, 0)).toThrow();
+    expect(before.some(isAlive)).toBe(false);
   });
 });

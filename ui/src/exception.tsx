@@ -60,7 +60,7 @@ function Proposal({
         {may('analyst') ? (
           <button
             type="button"
-            class="button small primary"
+            class={`button small ${proposal.width === 'narrow' ? 'primary' : ''}`}
             disabled={proposal.problems.length > 0}
             onClick={() => onUse(proposal.name)}
           >

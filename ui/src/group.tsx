@@ -315,7 +315,10 @@ function What({ group, alert }: { group: GroupDetail; alert: AlertDetail | null 
           )}
         </dl>
       )}
-      <pre class="quote">{visible(output)}</pre>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable without a mouse. */}
+      <pre class="quote" tabIndex={0}>
+        {visible(output)}
+      </pre>
       {alert === null ? (
         <p class="missing">No alert of this group is stored any more: the retention has removed them.</p>
       ) : null}
@@ -447,7 +450,7 @@ function ProcessNode({ branch }: { branch: Branch }) {
         {branch.pid === '' ? null : <span class="pid">{branch.pid}</span>}
         {branch.exe === '' ? null : <span class="exe mono">{visible(branch.exe)}</span>}
         {branch.cmdline === '' || branch.cmdline === branch.name ? null : (
-          <code>{visible(branch.cmdline.slice(0, 300))}</code>
+          <code title={visible(branch.cmdline)}>{visible(branch.cmdline.slice(0, branch.culprit ? 2000 : 300))}</code>
         )}
         {branch.culprit ? <span class="tagged bad">this alert</span> : null}
       </span>
@@ -534,15 +537,16 @@ function Else({ alert }: { alert: AlertDetail }) {
           calls around the alert are kept and shown here.
         </p>
       ) : (
-        alert.captures.map((capture) => <Timeline key={capture.id} alert={alert} capture={capture} />)
+        alert.captures.slice(0, 1).map((capture) => <Timeline key={capture.id} alert={alert} capture={capture} />)
       )}
       {around.error === null ? null : <Failure error={around.error} retry={around.reload} />}
       {near.length === 0 ? null : (
-        <div class="events" style={{ marginTop: '10px' }}>
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable without a mouse.
+        <section class="events" style={{ marginTop: '10px' }} aria-label="Alerts around" tabIndex={0}>
           {near.map((row) => (
             <AlertLine key={row.id} row={row} />
           ))}
-        </div>
+        </section>
       )}
     </Answer>
   );
@@ -552,7 +556,7 @@ function Else({ alert }: { alert: AlertDetail }) {
 function Timeline({ alert, capture }: { alert: AlertDetail; capture: AlertDetail['captures'][number] }) {
   const fields = alert.alert.output_fields ?? {};
   const name = text(fields['proc.name']) || programOf(text(fields['proc.exepath']), text(fields['proc.cmdline']));
-  const list = useRef<HTMLDivElement>(null);
+  const list = useRef<HTMLElement>(null);
   const first = name === '' ? '' : `proc.name = ${quoted(name)} or proc.pname = ${quoted(name)}`;
   const typed = useSignal(first);
   const filter = useSignal(first);
@@ -609,7 +613,8 @@ function Timeline({ alert, capture }: { alert: AlertDetail; capture: AlertDetail
           <p class="faint" style={{ marginBottom: '6px' }}>
             {number(data.matched)} of {number(data.read)} system calls{data.more ? '; the nearest are shown' : ''}
           </p>
-          <div class="events" ref={list}>
+          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable without a mouse. */}
+          <section class="events" ref={list} aria-label="System calls" tabIndex={0}>
             {data.events.map((event) => (
               <div key={event.num} class="line call" data-at={event === nearest}>
                 <time title={stamp(event.time)}>
@@ -622,7 +627,7 @@ function Timeline({ alert, capture }: { alert: AlertDetail; capture: AlertDetail
                 <span class="output">{visible(event.text)}</span>
               </div>
             ))}
-          </div>
+          </section>
         </>
       )}
     </div>

@@ -137,11 +137,14 @@ export function createCaptures(store: Store, directory: string, watched: readonl
       await look();
       return (
         await store.sql.all(
-          'SELECT * FROM captures WHERE from_time <= ? AND to_time >= ? AND (host = ? OR host = ?) ORDER BY abs(from_time - ?) LIMIT 10',
+          // The one that this alert began, or the one before it that was still going on, is the first.
+          `SELECT * FROM captures WHERE from_time <= ? AND to_time >= ? AND (host = ? OR host = ?)
+           ORDER BY CASE WHEN from_time + ${LEAD} <= ? THEN 0 ELSE 1 END, abs(from_time + ${LEAD} - ?) LIMIT 10`,
           alert.time + NEAR,
           alert.time - NEAR,
           series.host,
           '',
+          alert.time,
           alert.time,
         )
       ).map(rowOf);

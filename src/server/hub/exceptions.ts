@@ -21,6 +21,7 @@ const WHO = ['proc.exepath', 'proc.name', 'ka.user.name'];
 const PARENT = ['proc.pname', 'ka.verb'];
 const WHERE = ['container.image.repository', 'k8s.ns.name', 'ka.target.namespace'];
 const TOUCHED = ['fd.name', 'fs.path.name', 'evt.arg.path', 'ka.target.name', 'ka.target.resource'];
+const SERVER = ['fd.sip', 'fd.sport'];
 const EXACT = ['proc.cmdline', 'ka.uri'];
 
 function first(alert: Alert, names: readonly string[]): string[] {
@@ -33,7 +34,9 @@ function candidates(alert: Alert): string[][] {
   const who = first(alert, WHO);
   const where = first(alert, WHERE);
   const parent = first(alert, PARENT);
-  const touched = first(alert, TOUCHED);
+  const connection = textOf(alert.fields['fd.name']).includes('->');
+  // The port that a connection happens to come from tells it from no other.
+  const touched = connection ? SERVER.filter((name) => textOf(alert.fields[name]) !== '') : first(alert, TOUCHED);
   const sets = [
     [...who, ...parent, ...where, ...touched, ...first(alert, EXACT)],
     [...who, ...parent, ...where, ...(parent.length === 0 ? touched : [])],
@@ -52,6 +55,8 @@ function candidates(alert: Alert): string[][] {
 const FILE = 'exceptions.yaml';
 
 const quote = (text: string) => `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+/** As a value of an exception: what is more than a word is quoted here, since loaders put it into the condition as it is. */
+const literal = (text: string) => (/^[\w.:/@%+-]+$/.test(text) ? text : quote(text));
 
 export function exceptionRoutes(store: Store, book: RuleBook): Route[] {
   async function proposal(
@@ -76,7 +81,9 @@ export function exceptionRoutes(store: Store, book: RuleBook): Route[] {
     document.contents = document.createNode([
       {
         rule: alert.rule,
-        exceptions: [{ name, fields: flow(fields), comps: flow(fields.map(() => '=')), values: [flow(values)] }],
+        exceptions: [
+          { name, fields: flow(fields), comps: flow(fields.map(() => '=')), values: [flow(values.map(literal))] },
+        ],
         override: { exceptions: 'append' },
       },
     ]) as never;

@@ -1,2 +1,2 @@
-export { createHub, type Hub } from './hub.ts';
+export { createHub, type Hub, type HubOptions } from './hub.ts';
 export { UI_DIRECTORY } from './page.ts';

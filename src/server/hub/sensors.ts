@@ -157,7 +157,7 @@ export function expensesOf(reports: readonly ReportRow[]): RuleExpense[] {
       });
     }
   }
-  return [...total.values()].sort((a, b) => b.nanoseconds - a.nanoseconds);
+  return [...total.values()].sort((a, b) => b.nanoseconds - a.nanoseconds || b.evaluations - a.evaluations);
 }
 
 async function addressesOf(host: string): Promise<string[]> {
