@@ -126,6 +126,11 @@ test('a followed file: what is there, what is appended, rotation, truncation, ha
   renameSync(path, `${path}.1`);
   writeFileSync(path, `${audit('4')}\n`);
   expect(ids(await read(source, 1))).toEqual(['4']);
+  // What was still written to the file before it was rotated is not lost.
+  appendFileSync(path, `${audit('4b')}\n`);
+  renameSync(path, `${path}.2`);
+  writeFileSync(path, `${audit('4c')}\n`);
+  expect(ids(await read(source, 2))).toEqual(['4b', '4c']);
   writeFileSync(path, '');
   await new Promise((done) => setTimeout(done, 50));
   writeFileSync(path, `${audit('5')}\n`);
@@ -133,6 +138,17 @@ test('a followed file: what is there, what is appended, rotation, truncation, ha
   expect(source.ended).toBe(false);
   source.close();
   expect(source.ended).toBe(true);
+});
+
+test('a line without end does not fill the memory, and what comes after it is read', async () => {
+  const path = file('endless.log', '');
+  const { source, warnings } = await openWith(`file://${path}`);
+  for (let i = 0; i < 20; i++) appendFileSync(path, 'x'.repeat(1 << 20));
+  appendFileSync(path, `\n${audit('after')}\n`);
+  expect(ids(await read(source, 1))).toEqual(['after']);
+  expect(warnings).toHaveLength(1);
+  expect(source.stats().drops.oversized_events).toBe(1);
+  source.close();
 });
 
 describe('the webhook', () => {

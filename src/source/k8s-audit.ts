@@ -1,5 +1,5 @@
-import { createReadStream, type Stats, statSync, watch } from 'node:fs';
-import { open, readFile } from 'node:fs/promises';
+import { createReadStream, watch } from 'node:fs';
+import { open, readFile, stat } from 'node:fs/promises';
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { basename, dirname } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
@@ -38,6 +38,8 @@ const MAX_CONNECTIONS = 64;
 const REQUEST_MS = 60_000;
 /** How often a followed file is looked at, should the file system not tell of changes. */
 const FOLLOW_MS = 1000;
+/** Longest line of a followed file, in characters. */
+const MAX_LINE = 16 << 20;
 
 interface Queued {
   readonly ts: bigint;
@@ -330,38 +332,53 @@ async function takeLine(text: string, options: K8sAuditOptions, intake: Intake):
 
 /** Reads a file of one event a line and follows it, also when it is rotated or truncated. */
 async function followFile(path: string, options: K8sAuditOptions, intake: Intake): Promise<Reader> {
-  let inode = -1;
+  // The file that is being read, under whatever name: after a rotation its rest is read before the new one.
+  let handle = await open(path, 'r');
   let offset = 0;
   let text = '';
   let decoder = new StringDecoder('utf8');
   let closed = false;
-  const begin = (stat: Stats, at: number): void => {
-    inode = stat.ino;
-    offset = at;
+  /** The line is too long to be an event: what is left of it is passed over. */
+  let tooLong = false;
+  const buffer = Buffer.alloc(1 << 16);
+  const begin = (): void => {
+    offset = 0;
     text = '';
+    tooLong = false;
     decoder = new StringDecoder('utf8');
   };
-  begin(statSync(path), 0);
 
   async function readOn(): Promise<void> {
-    const stat = statSync(path, { throwIfNoEntry: false });
-    if (stat === undefined) return;
-    if (stat.ino !== inode || stat.size < offset) begin(stat, 0);
-    if (stat.size === offset) return;
-    const handle = await open(path, 'r');
-    try {
-      const buffer = Buffer.alloc(1 << 16);
-      for (;;) {
-        const { bytesRead } = await handle.read(buffer, 0, buffer.length, offset);
-        if (bytesRead === 0 || closed) return;
-        offset += bytesRead;
-        text += decoder.write(buffer.subarray(0, bytesRead));
-        const lines = text.split('\n');
-        text = lines.pop() ?? '';
-        for (const line of lines) await takeLine(line, options, intake);
+    if ((await handle.stat()).size < offset) begin();
+    await readToEnd();
+    const there = await stat(path).catch(() => null);
+    if (there === null || closed || there.ino === (await handle.stat()).ino) return;
+    await handle.close();
+    handle = await open(path, 'r');
+    begin();
+    await readToEnd();
+  }
+
+  async function readToEnd(): Promise<void> {
+    for (;;) {
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length, offset);
+      if (bytesRead === 0 || closed) return;
+      offset += bytesRead;
+      text += decoder.write(buffer.subarray(0, bytesRead));
+      const lines = text.split('\n');
+      text = lines.pop() ?? '';
+      for (const line of lines) {
+        if (tooLong) tooLong = false;
+        else await takeLine(line, options, intake);
       }
-    } finally {
-      await handle.close();
+      if (text.length > MAX_LINE) {
+        if (!tooLong) {
+          intake.lost.oversized_events++;
+          options.warn(`${path}: a line of more than ${MAX_LINE} characters is left out`);
+        }
+        tooLong = true;
+        text = '';
+      }
     }
   }
 
@@ -383,6 +400,7 @@ async function followFile(path: string, options: K8sAuditOptions, intake: Intake
       closed = true;
       watcher.close();
       clearInterval(timer);
+      void busy.then(() => handle.close());
     },
   };
 }
