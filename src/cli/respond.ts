@@ -108,10 +108,18 @@ function readRules(
     for (const notifier of notifiers)
       if (!known.has(notifier)) problems.push({ place: `rule "${name}"`, message: `there is no notifier ${notifier}` });
   }
-  for (const message of notifierProblems(config.notifiers))
-    problems.push({ place: options.config ?? 'configuration', message });
+  const place = options.config ?? 'configuration';
+  for (const message of notifierProblems(config.notifiers)) problems.push({ place, message });
+  if (isOn(config.otel.traces_enabled) || isOn(config.otel.metrics_enabled))
+    problems.push({
+      place,
+      message: 'otel is obsolete: nothing is sent to a collector; have it scrape /metrics, and read /log',
+      isObsolete: true,
+    });
   return { rules, problems };
 }
+
+const isOn = (flag: unknown): boolean => flag === true || flag === 'true';
 
 const written = (problems: readonly RulesProblem[]) =>
   problems.map(({ place, message }) => `${place}: ${message}`).join('\n');

@@ -7,30 +7,10 @@
 set -euo pipefail
 kubernetes=v1.33.13
 helm=v3.22.0
-# The oldest Go that both can be built with; where the machine's is older, this one comes as a Go module, too.
-toolchain=1.26.8
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/windhover-test
 mkdir -p "$cache/bin"
-
-# Puts a Go that is new enough into PATH. Any Go can fetch a newer one; Debian's will do.
-go_to_build_with() {
-  if ! command -v go >/dev/null; then
-    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo 'build.sh: needs go' >&2; return 1; }
-    { apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 golang-go ||
-      { apt-get update -qq && apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 golang-go; }; } >&2
-  fi
-  local have
-  have=$(GOTOOLCHAIN=local go env GOVERSION)
-  printf '%s\n' "$toolchain" "${have#go}" | sort -VC && return
-  local folder
-  folder=$(GOTOOLCHAIN=local GOFLAGS=-mod=mod go mod download -json "golang.org/toolchain@v0.0.1-go$toolchain.linux-$(go env GOARCH)" |
-    sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
-  # Files of modules are not executable; a Go before 1.21 does not know that these are to be.
-  chmod -R u+w,+x "$folder/bin" "$folder/pkg/tool"
-  PATH=$folder/bin:$PATH
-  export PATH GOTOOLCHAIN=local
-}
+. "$here/../../scripts/go.sh"
 
 has_kubelite() { "$cache/bin/kubelite" kubectl version --client 2>/dev/null | grep -q "$kubernetes"; }
 has_helm() { "$cache/bin/helm" version --short 2>/dev/null | grep -q "$helm"; }

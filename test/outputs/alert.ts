@@ -28,6 +28,7 @@ export const SETTINGS = (url: string, host: string, port: number): Record<string
   'aws.kinesis': { streamname: 'stream', endpoint: url, accesskeyid: 'AKID', secretaccesskey: 'secretkey' },
   'aws.lambda': { functionname: 'function', endpoint: url, accesskeyid: 'AKID', secretaccesskey: 'secretkey' },
   'aws.s3': { bucket: 'bucket', endpoint: url, accesskeyid: 'AKID', secretaccesskey: 'secretkey' },
+  'aws.securityhub': { accountid: '1', endpoint: url, accesskeyid: 'AKID', secretaccesskey: 'secretkey' },
   'aws.securitylake': {
     bucket: 'bucket',
     accountid: '1',
@@ -37,6 +38,7 @@ export const SETTINGS = (url: string, host: string, port: number): Record<string
   },
   'aws.sns': { topicarn: 'arn:topic', endpoint: url, accesskeyid: 'AKID', secretaccesskey: 'secretkey' },
   'aws.sqs': { url: `${url}/1/queue`, accesskeyid: 'AKID', secretaccesskey: 'secretkey' },
+  'azure.blob': { account: 'account', container: 'alerts', key: 'c2hhcmVka2V5', endpoint: url },
   'azure.eventhub': { name: 'hub', namespace: 'ns', keyname: 'policy', key: 'sharedkey', endpoint: url },
   cliq: { webhookurl: url, useemoji: true, icon: 'http://icon' },
   cloudevents: { address: url, extensions: { team: 'sec' } },

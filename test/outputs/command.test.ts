@@ -307,11 +307,11 @@ describe('windhover respond', () => {
   it('check names what is wrong, and refuses to listen to everybody', async () => {
     const file = writeConfig(config(0, {}));
     const wrong = writeConfig([
-      { rule: 'a', match: {}, notifiers: ['nobody'], actions: [{ action: 'x', actionner: 'kubernetes:sysdig' }] },
+      { rule: 'a', match: {}, notifiers: ['nobody'], actions: [{ action: 'x', actionner: 'kubernetes:sysdick' }] },
     ]);
     const result = await run(PROGRAM, ['respond', 'check', '-c', file, '-r', wrong]).catch((error) => error);
     expect(result.code).toBe(1);
-    expect(result.stderr).toContain('there is no actionner kubernetes:sysdig: capture the events around the alert');
+    expect(result.stderr).toContain('there is no actionner kubernetes:sysdick');
     expect(result.stderr).toContain('there is no notifier nobody');
     const open = await run(PROGRAM, ['respond', '-c', writeConfig(config(0, { listen_address: '0.0.0.0' }))]).catch(
       (error) => error,

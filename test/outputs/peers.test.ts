@@ -1,13 +1,20 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { createHmac } from 'node:crypto';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { gunzipSync } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
+import { DESTINATIONS } from '../../src/outputs/destinations/index.ts';
 import { type Alert, toJson } from '../../src/outputs/forward/alert.ts';
 import { loadConfig } from '../../src/outputs/forward/config.ts';
-import { RejectedError, startInputs } from '../../src/outputs/forward/index.ts';
+import { RejectedError, startForwarder, startInputs } from '../../src/outputs/forward/index.ts';
 import { forwardMetrics } from '../../src/outputs/forward/metrics.ts';
+import { serveForwarder } from '../../src/server/forward.ts';
 import { makeCertificate, missing, type Peer, type PeerName, PYTHON, removePeer, startPeer } from '../peers/index.ts';
+import { HOSTILE } from './alert.ts';
 import { hostile, openOutput } from './open.ts';
 
 /** Deliveries to the real services, read back with another client than the one that wrote. */
@@ -469,6 +476,149 @@ print(json.dumps({"queue": queue, "sub": [json.loads(m["Body"]) for m in sub], "
   });
 });
 
+withPeer('moto', (start) => {
+  it('is AWS: Lambda and Security Hub', async () => {
+    const peer = await start();
+    const endpoint = `http://127.0.0.1:${peer.port}`;
+    const keys = { accesskeyid: 'AKID', secretaccesskey: 'secretkey', region: 'us-east-1', endpoint };
+    const none = await openOutput('aws.lambda', { ...keys, functionname: 'none' });
+    await expect(none.sink.send([hostile()])).rejects.toMatchObject({ retry: false });
+    await none.sink.close?.();
+    // Without Docker, functions are not run but taken for done.
+    await fetch(`${endpoint}/moto-api/config`, {
+      method: 'POST',
+      body: JSON.stringify({ lambda: { use_docker: false } }),
+    });
+    const python = (script: string) =>
+      execFileSync(
+        PYTHON,
+        [
+          '-c',
+          `import boto3, io, json, sys, zipfile\nargs = dict(endpoint_url=sys.argv[1], region_name="us-east-1", aws_access_key_id="AKID", aws_secret_access_key="secretkey")\nc = lambda s: boto3.client(s, **args)\n${script}`,
+          endpoint,
+        ],
+        { encoding: 'utf8' },
+      );
+    python(`
+code = io.BytesIO()
+with zipfile.ZipFile(code, "w") as z: z.writestr("f.py", "def handler(event, context): return event")
+trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+role = c("iam").create_role(RoleName="r", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+c("lambda").create_function(FunctionName="alerts", Runtime="python3.12", Role=role, Handler="f.handler", Code={"ZipFile": code.getvalue()})
+c("securityhub").enable_security_hub()`);
+    for (const invocationtype of ['Event', 'RequestResponse']) {
+      const { sink } = await openOutput('aws.lambda', { ...keys, functionname: 'alerts', invocationtype });
+      await sink.send([hostile()]);
+      await sink.close?.();
+    }
+
+    const { sink } = await openOutput('aws.securityhub', { ...keys, accountid: '123456789012' });
+    const sent = alerts(3);
+    expect(await sink.send(sent)).toEqual([]);
+    // The same alerts again are the same findings.
+    expect(await sink.send(sent)).toEqual([]);
+    await sink.close?.();
+    const found = JSON.parse(python('print(json.dumps(c("securityhub").get_findings()["Findings"]))')) as {
+      Id: string;
+      Title: string;
+      Severity: { Label: string };
+      Resources: { Id: string }[];
+    }[];
+    expect(sorted(found.map(({ Id }) => Id))).toEqual(sorted(sent.map(({ uuid }) => uuid)));
+    expect(found[0]).toMatchObject({
+      Title: sent[0]?.rule,
+      Severity: { Label: 'MEDIUM' },
+      Resources: [{ Id: 'k8s/default/shop-7d9c' }],
+    });
+  });
+});
+
+withPeer('azurite', (start) => {
+  /** The account and key that every Azurite has. */
+  const account = 'devstoreaccount1';
+  const key = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==';
+  it('takes blobs that are signed with the key of the account, and no others', async () => {
+    const peer = await start();
+    const base = `http://127.0.0.1:${peer.port}/${account}`;
+    const settings = { account, container: 'alerts', key, endpoint: base };
+    const sent = alerts(3);
+    const missing = await openOutput('azure.blob', settings);
+    await expect(missing.sink.send(sent.slice(0, 1))).rejects.toMatchObject({
+      retry: false,
+      message: expect.stringContaining('ContainerNotFound'),
+    });
+    await missing.sink.close?.();
+
+    const client = (path: string, method = 'GET') => azurite(`${base}${path}`, method, account, key);
+    expect((await client('/alerts?restype=container', 'PUT')).status).toBe(201);
+    const single = await openOutput('azure.blob', { ...settings, prefix: 'a b/é' });
+    for (const alert of sent) await single.sink.send([alert]);
+    await single.sink.send(sent.slice(0, 1));
+    await single.sink.close?.();
+    const many = await openOutput('azure.blob', { ...settings, prefix: 'many', batching: { enabled: true } });
+    await many.sink.send(sent);
+    await many.sink.close?.();
+    const wrong = await openOutput('azure.blob', { ...settings, key: 'd3Jvbmc=' });
+    await expect(wrong.sink.send(sent.slice(0, 1))).rejects.toMatchObject({ message: expect.stringContaining('403') });
+    await wrong.sink.close?.();
+
+    const list = await (await client('/alerts?comp=list&restype=container')).text();
+    const names = [...list.matchAll(/<Name>([^<]*)<\/Name>/g)].map(([, name]) => name as string);
+    expect(names.filter((name) => name.startsWith('a b/é/2026-01-02/'))).toHaveLength(3);
+    const [batch] = names.filter((name) => name.startsWith('many/date=2026-01-02/hour=15/'));
+    const bytes = Buffer.from(
+      await (await client(`/alerts/${(batch as string).split('/').map(encodeURIComponent).join('/')}`)).arrayBuffer(),
+    );
+    expect(gunzipSync(bytes).toString()).toBe(`${sent.map(toJson).join('\n')}\n`);
+  });
+});
+
+withPeer('pstest', (start) => {
+  it("takes messages from gRPC, which Google's own client then reads", async () => {
+    const peer = await start();
+    process.env.PUBSUB_EMULATOR_HOST = `127.0.0.1:${peer.port}`;
+    const sent = alerts(20);
+    try {
+      const { sink } = await openOutput('gcp.pubsub', {
+        projectid: 'shop',
+        topic: 'falco',
+        customattributes: { team: 'sec' },
+      });
+      await eventually(
+        () =>
+          sink.send(sent).then(
+            () => true,
+            // The topic is made a moment after the port is open.
+            (error: Error) => !error.message.includes('status 5'),
+          ),
+        (done) => done,
+      );
+      await sink.close?.();
+      const none = await openOutput('gcp.pubsub', { projectid: 'shop', topic: 'none' });
+      await expect(none.sink.send(sent)).rejects.toMatchObject({
+        retry: false,
+        message: expect.stringContaining('status 5'),
+      });
+      await none.sink.close?.();
+    } finally {
+      delete process.env.PUBSUB_EMULATOR_HOST;
+    }
+    const lines = await eventually(
+      async () =>
+        readFileSync(`${peer.folder}/output`, 'utf8')
+          .split('\n')
+          .filter((line) => line.startsWith('{')),
+      (found) => found.length >= 20,
+    );
+    const got = lines.map((line) => JSON.parse(line) as { data: string; attributes: Record<string, string> });
+    expect(sorted(got.map(({ data }) => data))).toEqual(sorted(sent.map(toJson)));
+    expect(got.find(({ data }) => data === toJson(sent[0] as Alert))?.attributes).toEqual({
+      uuid: sent[0]?.uuid,
+      team: 'sec',
+    });
+  });
+});
+
 withPeer('kafka', (start) => {
   it('takes records with acks of all replicas', async () => {
     const peer = await start();
@@ -564,6 +714,62 @@ withPeer('opensearch', (start) => {
   });
 });
 
+withPeer('prometheus', (start) => {
+  it('scrapes a forwarder', async () => {
+    const peer = await start();
+    const folder = mkdtempSync(join(tmpdir(), 'windhover-scraped-'));
+    const config = loadConfig(
+      stringify({
+        listenaddress: '127.0.0.1',
+        listenport: peer.ports.target,
+        queue: { path: folder },
+        customfields: { team: 'a "quoted" one' },
+        webhook: { address: 'http://127.0.0.1:9/' },
+      }),
+      'test',
+      {},
+      DESTINATIONS,
+    );
+    const forwarder = await startForwarder(config, { info() {}, warning() {}, error() {}, debug() {} });
+    const server = await serveForwarder(
+      config,
+      async () => forwarder,
+      async () => '',
+    );
+    try {
+      for (let i = 0; i < 3; i++) {
+        const answer = await fetch(`http://127.0.0.1:${peer.ports.target}/`, { method: 'POST', body: HOSTILE });
+        expect(answer.status).toBe(200);
+      }
+      const ask = async (query: string) => {
+        const answer = await fetch(`http://127.0.0.1:${peer.port}/api/v1/query?query=${encodeURIComponent(query)}`);
+        const { data } = (await answer.json()) as {
+          data: { result: { metric: Record<string, string>; value: [number, string] }[] };
+        };
+        return data.result;
+      };
+      const [events] = await eventually(
+        () => ask('falcosecurity_falcosidekick_falco_events_total'),
+        (found) => found[0]?.value[1] === '3',
+      );
+      expect(events?.value[1]).toBe('3');
+      expect(events?.metric).toMatchObject({
+        rule: 'Read sensitive file untrusted',
+        k8s_ns_name: 'default',
+        team: 'a "quoted" one',
+      });
+      expect((await ask('windhover_forward_queue_depth'))[0]).toMatchObject({
+        metric: { output: 'webhook' },
+        value: [expect.any(Number), '3'],
+      });
+    } finally {
+      await server.close();
+      await forwarder.stop(0);
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
 describe('Prometheus', () => {
   it('can read our metrics', (context) => {
     const metrics = forwardMetrics();
@@ -592,3 +798,17 @@ describe('Prometheus', () => {
     expect(answer).toBe('');
   });
 });
+
+/** A request to Azurite, signed as a client of its own would. */
+function azurite(url: string, method: string, account: string, key: string): Promise<Response> {
+  const { pathname, searchParams } = new URL(url);
+  const headers = { 'x-ms-date': new Date().toUTCString(), 'x-ms-version': '2021-12-02' };
+  const canonical = [
+    ...Object.entries(headers).map(([name, value]) => `${name}:${value}`),
+    `/${account}${pathname}`,
+    ...[...searchParams].sort().map(([name, value]) => `${name}:${value}`),
+  ];
+  const text = [method, ...new Array(11).fill(''), ...canonical].join('\n');
+  const signature = createHmac('sha256', Buffer.from(key, 'base64')).update(text).digest('base64');
+  return fetch(url, { method, headers: { ...headers, Authorization: `SharedKey ${account}:${signature}` } });
+}

@@ -208,6 +208,40 @@ const RECIPES = {
     path: '/moto-api/',
     command: (_folder, port) => ({ argv: [`${CACHE}/venv/bin/moto_server`, '-H', '127.0.0.1', '-p', `${port}`] }),
   },
+  azurite: {
+    needs: `${CACHE}/azurite/node_modules/.bin/azurite-blob`,
+    command: (_folder, port) => ({
+      argv: [
+        process.execPath,
+        `${CACHE}/azurite/node_modules/.bin/azurite-blob`,
+        ...['--blobHost', '127.0.0.1', '--blobPort', `${port}`],
+        ...['--inMemoryPersistence', '--disableTelemetry', '--silent'],
+      ],
+    }),
+  },
+  pstest: {
+    needs: 'pstest',
+    command: (_folder, port) => ({ argv: ['pstest', `${port}`] }),
+  },
+  prometheus: {
+    needs: 'prometheus',
+    ports: ['target'],
+    path: '/-/ready',
+    command(folder, port, { target }) {
+      writeFileSync(
+        `${folder}/prometheus.yml`,
+        `global: {scrape_interval: 1s}\nscrape_configs: [{job_name: forwarder, static_configs: [{targets: ["127.0.0.1:${target}"]}]}]\n`,
+      );
+      return {
+        argv: [
+          'prometheus',
+          `--config.file=${folder}/prometheus.yml`,
+          `--storage.tsdb.path=${folder}/data`,
+          `--web.listen-address=127.0.0.1:${port}`,
+        ],
+      };
+    },
+  },
   kafka: {
     needs: `${CACHE}/kafka/lib`,
     ports: ['controller'],

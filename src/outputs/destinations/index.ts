@@ -5,9 +5,11 @@ import { awsCloudwatchlogs } from './aws/cloudwatchlogs.ts';
 import { awsKinesis } from './aws/kinesis.ts';
 import { awsLambda } from './aws/lambda.ts';
 import { awsS3 } from './aws/s3.ts';
+import { awsSecurityhub } from './aws/securityhub.ts';
 import { awsSecuritylake } from './aws/securitylake.ts';
 import { awsSns } from './aws/sns.ts';
 import { awsSqs } from './aws/sqs.ts';
+import { azureBlob } from './azure/blob.ts';
 import { azureEventhub } from './azure/eventhub.ts';
 import { cliq } from './cliq.ts';
 import { cloudevents } from './cloudevents.ts';
@@ -77,9 +79,11 @@ export const DESTINATIONS: readonly Destination[] = [
   awsKinesis,
   awsLambda,
   awsS3,
+  awsSecurityhub,
   awsSecuritylake,
   awsSns,
   awsSqs,
+  azureBlob,
   azureEventhub,
   cliq,
   cloudevents,

@@ -11,6 +11,7 @@ export const rocketchat = httpDestination({
   doc: 'Messages in Rocket.Chat through an incoming webhook.',
   options: {
     webhookurl: secret('The webhook; turns the output on.'),
+    footer: text('The line below the message.'),
     icon: text('URL of the avatar.'),
     username: text('The name shown.', NAME),
     outputformat: outputFormat,
@@ -27,7 +28,7 @@ export const rocketchat = httpDestination({
       attachments: [
         attachment(
           alert,
-          { outputformat: o.outputformat },
+          { outputformat: o.outputformat, ...(o.footer !== '' && { footer: o.footer }) },
           ['rule', 'priority', 'source', 'tags', 'fields', 'time', 'hostname'],
           LIMITS,
         ),

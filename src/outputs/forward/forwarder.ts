@@ -384,21 +384,24 @@ export function redactor(secrets: readonly string[]): (text: string) => string {
 /** What a destination is given: its own connections, the certificates, and what the configuration names. */
 export function environmentOf(
   config: ForwardConfig,
-  { common }: OutputConfig,
+  { common, options }: OutputConfig,
   labels: readonly string[],
   now: () => number,
 ): Environment {
   const { globals } = config;
   const file = (path: string) => readFileSync(path, 'utf8');
   const folder = globals.mutualtlsfilespath;
+  /** Some destinations have files of their own. */
+  const own = (name: string) => (typeof options[name] === 'string' ? (options[name] as string) : '');
   const mutual = common.mutualtls
     ? {
-        cert: file(globals['mutualtlsclient.certfile'] || join(folder, 'client.crt')),
-        key: file(globals['mutualtlsclient.keyfile'] || join(folder, 'client.key')),
-        ca: file(globals['mutualtlsclient.cacertfile'] || join(folder, 'ca.crt')),
+        cert: file(own('certfile') || globals['mutualtlsclient.certfile'] || join(folder, 'client.crt')),
+        key: file(own('keyfile') || globals['mutualtlsclient.keyfile'] || join(folder, 'client.key')),
+        ca: file(own('cacertfile') || globals['mutualtlsclient.cacertfile'] || join(folder, 'ca.crt')),
       }
     : {};
-  const ca = globals['tlsclient.cacertfile'] === '' ? {} : { ca: file(globals['tlsclient.cacertfile']) };
+  const authority = own('cacertfile') || globals['tlsclient.cacertfile'];
+  const ca = authority === '' ? {} : { ca: file(authority) };
   const tls = { ...ca, ...mutual, checkCertificate: common.checkcert };
   return {
     tls,

@@ -24,30 +24,38 @@ interface ServiceAccount {
 const SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
 const METADATA = process.env.GCE_METADATA_HOST || 'metadata.google.internal';
 
-/** Requests with an access token, which is got when needed and kept until shortly before its end. */
+/** An access token, which is got when needed and kept until shortly before its end. */
+export function gcpTokens(options: GcpOptions, { http, now }: Environment) {
+  let token: { readonly value: string; readonly until: number } | null = null;
+  return {
+    async get(): Promise<string> {
+      if (token !== null && token.until > now()) return token.value;
+      const response = await http.send(tokenRequest(options.credentials, Math.floor(now() / 1000)));
+      const { access_token, expires_in } = JSON.parse(response.body) as { access_token: string; expires_in: number };
+      token = { value: access_token, until: now() + (expires_in - 120) * 1000 };
+      return access_token;
+    },
+    /** The token was refused: it may have been withdrawn before its end. */
+    forget() {
+      token = null;
+    },
+  };
+}
+
+/** HTTP requests with an access token. */
 export function gcpClient(
   options: GcpOptions,
-  { http, now }: Environment,
+  environment: Environment,
 ): (request: HttpRequest) => Promise<HttpResponse> {
-  let token: { readonly value: string; readonly until: number } | null = null;
-
-  async function accessToken(): Promise<string> {
-    if (token !== null && token.until > now()) return token.value;
-    const response = await http.send(tokenRequest(options.credentials, Math.floor(now() / 1000)));
-    const { access_token, expires_in } = JSON.parse(response.body) as { access_token: string; expires_in: number };
-    token = { value: access_token, until: now() + (expires_in - 120) * 1000 };
-    return access_token;
-  }
-
+  const tokens = gcpTokens(options, environment);
   return async (request) => {
     try {
-      return await http.send({
+      return await environment.http.send({
         ...request,
-        headers: { ...request.headers, Authorization: `Bearer ${await accessToken()}` },
+        headers: { ...request.headers, Authorization: `Bearer ${await tokens.get()}` },
       });
     } catch (error) {
-      // A token that was withdrawn is not asked for again by its expiry.
-      if ((error as Error).message.startsWith('HTTP 401')) token = null;
+      if ((error as Error).message.startsWith('HTTP 401')) tokens.forget();
       throw error;
     }
   };

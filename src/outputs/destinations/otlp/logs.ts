@@ -16,8 +16,9 @@ export const otlpLogs = destination({
   enabled: (o) => o.endpoint !== '',
   batch: () => ({ count: 500, bytes: 2_000_000, linger: 0 }),
   open(o, environment) {
-    const send = otlpTransport('logs', o, environment);
+    const { send, close } = otlpTransport('logs', o, environment);
     return {
+      close,
       send: async (alerts) => {
         await send({
           resourceLogs: [

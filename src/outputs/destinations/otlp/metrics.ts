@@ -30,6 +30,7 @@ export const otlpMetrics = destination({
     /** Alerts that were counted by a delivery which then failed: its repetition must not count them again. */
     let counted = new Set<string>();
     return {
+      close: transport.close,
       async send(alerts) {
         for (const alert of alerts) {
           if (counted.has(alert.uuid)) continue;
@@ -58,7 +59,7 @@ export const otlpMetrics = destination({
         const metrics = [
           { name: 'falcosecurity_falco_rules_matches_total', description: 'Number of times rules match', sum },
         ];
-        await transport({
+        await transport.send({
           resourceMetrics: [{ resource: RESOURCE, scopeMetrics: [{ scope: { name: 'falco' }, metrics }] }],
         });
         counted = new Set();

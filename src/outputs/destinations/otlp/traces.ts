@@ -17,8 +17,9 @@ export const otlpTraces = destination({
   enabled: (o) => o.endpoint !== '',
   batch: () => ({ count: 500, bytes: 2_000_000, linger: 0 }),
   open(o, environment) {
-    const send = otlpTransport('traces', o, environment);
+    const { send, close } = otlpTransport('traces', o, environment);
     return {
+      close,
       send: async (alerts) => {
         const spans = alerts.map((alert) => span(alert, o.duration));
         await send({
