@@ -53,13 +53,20 @@ struct {
 	__array(values, struct inner_ring);
 } rings SEC(".maps");
 
+/* What a call does to descriptors (struct entry, `fds`); FDS_NONE also when `fd_tables` are not kept. */
+enum fds { FDS_NONE, FDS_RETURNS, FDS_CLOSES, FDS_DUPLICATES, FDS_FCNTL, FDS_USES_FIFTH, FDS_SHARES };
+
 /* How a system call is handled; type 0 = not selected. */
 struct entry {
 	u16 type;	 /* the event code */
 	u8 program;	 /* index into `programs` */
 	u8 class;	 /* drop class */
 	u16 id;		 /* GENERIC_X: the ID parameter */
-	u16 nparams;	 /* how many parameters the table gives the event */
+	u8 nparams;	 /* how many parameters the table gives the event */
+	u8 fds;		 /* enum fds */
+	u32 third;	 /* reported only when the third argument has one of these bits; 0: always */
+	u8 quiet;	 /* not reported where user space knows nothing of the descriptor: no rule can want it then */
+	u8 spare[3];
 };
 
 /* By number: `native` in the machine's own numbering (x32 keeps its numbers above 511), `compat` in the i386 one. */
@@ -142,13 +149,22 @@ struct {
 } scope_ns SEC(".maps");
 
 /*
- * Opens for reading that no rule can want are not reported: those that are neither of a path that begins with one of
- * `open_prefixes` nor by a thread with one of the names `open_comms`.
+ * Opens for reading that no rule can want are not reported. The bit tables, set by the loader, dismiss most of them
+ * without a path having been put together: what they let through is looked at in full.
  */
+enum failed { FAILED_NONE, FAILED_DOTS, FAILED_ALL };
+#define BITS_16 (65536 / 64)
 struct open_filter {
 	u32 enabled;
-	u32 failed; /* failed ones are reported */
-	u32 dots;   /* and those whose name, as the caller wrote it, has two dots in a row */
+	u32 failed; /* which failed ones are reported (enum failed) */
+	u32 dots;   /* those whose name, as the caller wrote it, has two dots in a row, are reported */
+	u32 comms;  /* there are names in `open_comms` */
+	u32 compat; /* all those of 32-bit calls are reported */
+	u32 spare;
+	u64 first[BITS_16]; /* the first two bytes of a path: those of `open_prefixes` */
+	u64 tail4[BITS_16]; /* TAIL_HASH of the last four bytes of '/' and the last component, ... */
+	u64 tail8[BITS_16]; /* ... of the last eight bytes; where there are fewer, zeros before them */
+	u64 comm[BITS_16];  /* TAIL_HASH of the first eight bytes of a thread's name: those of `open_comms` */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -157,6 +173,10 @@ struct {
 	__type(value, struct open_filter);
 } open_filter SEC(".maps");
 
+enum asks {
+	ASKS_HIDDEN = 1, /* a component whose name begins with a dot */
+	ASKS_DOTS = 2,	 /* two dots in a row in the name as the caller wrote it */
+};
 #define OPEN_PREFIX 256 /* bytes that are compared; the most that the kernel does */
 struct open_prefix {
 	u32 bits;
@@ -167,7 +187,7 @@ struct {
 	__uint(max_entries, 4096);
 	__uint(map_flags, 1); /* BPF_F_NO_PREALLOC, which this type requires */
 	__type(key, struct open_prefix);
-	__type(value, u32);
+	__type(value, u32); /* what else is asked: bits of enum asks */
 } open_prefixes SEC(".maps");
 
 struct open_comm {
@@ -180,8 +200,24 @@ struct {
 	__type(value, u32);
 } open_comms SEC(".maps");
 
+/*
+ * Of which descriptors user space knows nothing, by process: their opens were not reported, so their closes need not be
+ * either. No table, or a number beyond it: user space may know of it.
+ */
+#define FDS 128
+struct fd_table {
+	u8 unknown[FDS]; /* bytes, because threads write beside each other */
+	u32 shared;	 /* the table is not the process's alone: nothing is taken for unknown */
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, u32);
+	__type(value, struct fd_table);
+} fd_tables SEC(".maps");
+
 /* One program for each family of events, called by the one attached to sys_exit. */
-enum program { P_NUMBERS, P_OPEN, P_PATHS, P_SOCKET, P_DATA, P_PROCESS, P_FAILED_EXEC, P_MISC, PROGRAMS };
+enum program { P_NUMBERS, P_OPEN, P_PATHS, P_SOCKET, P_DATA, P_PROCESS, P_FAILED_EXEC, P_MISC, P_FILE, PROGRAMS };
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
 	__uint(max_entries, PROGRAMS);
@@ -248,6 +284,7 @@ struct scratch {
 	u32 id;
 	u32 nr;
 	u32 extra;    /* how many parameters follow the table's */
+	u32 carries;  /* the event carries the path of its descriptor, of which user space knows nothing */
 	u32 path_at;  /* start of the text in `path` */
 	u32 name_length; /* of the caller's struct sockaddr, in bytes */
 	u32 lost;     /* events that this slot lost since the last one delivered */

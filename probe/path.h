@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#define AT_FDCWD -100
 #define COMPONENTS 48
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
@@ -202,16 +203,24 @@ static __always_inline void put_dev_ino(struct scratch *s, u32 i, struct file_fa
 	put_u64(s, i + 1, facts->ino);
 }
 
+/* O_DIRECTORY is the first of these on x86 and the second on arm64. */
+static __always_inline int opened_as_directory(struct file *file)
+{
+	return (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) == S_IFDIR && (BPF_CORE_READ(file, f_flags) & (0200000 | 040000));
+}
+
 /* The extra parameters of an event about an open file (0: none, as after a failure), and the end of the event. */
 static __always_inline void finish_file(struct scratch *s, u32 nparams, struct file *file)
 {
 	struct file_facts *facts = &s->file;
 
 	read_file(facts, file);
-	if (file)
+	text_none(s);
+	if (file) {
 		text_file(s, facts);
-	else
-		text_none(s);
+		if (opened_as_directory(file))
+			FLAGS(s) |= WH_DIRECTORY;
+	}
 	put_flags(s, nparams);
 	put_path(s, nparams + 1);
 	put_dev_ino(s, nparams + 2, facts);

@@ -20,6 +20,7 @@ enum {
 	WH_MISMATCH = 1 << 6,	 /* what the caller's memory says is not what the kernel used */
 	WH_UNTRUSTED = 1 << 7,	 /* only the caller's memory was to be had */
 	WH_NOT_PRESENT = 1 << 8, /* a page of the caller's memory was not there */
+	WH_DIRECTORY = 1 << 9,	 /* the descriptor's file was opened as a directory */
 };
 
 #define REC_MASK (REC_SIZE - 1)

@@ -3,8 +3,8 @@
  *
  * Events are taken where a system call ends, and where the scheduler makes, changes and ends processes. Only raw
  * tracepoints are used, with types for the hottest: they are there on every kernel since 5.10. The program attached to sys_exit decides in one
- * array look-up whether the call is wanted, then whether the process is in scope, and only then calls the program
- * of the call's family, which builds the event and puts it into the ring.
+ * array look-up whether the call is wanted, then whether the process is in scope and whether a rule or the state can
+ * want this very call, and only then calls the program of the call's family, which builds the event and puts it into the ring.
  */
 #include "kernel.h"
 #include <bpf/bpf_helpers.h>
@@ -15,10 +15,12 @@
 #include "path.h"
 #include "task.h"
 #include "scope.h"
+#include "descriptors.h"
 #include "socket.h"
 #include "family/process.h"
 #include "family/open.h"
 #include "family/numbers.h"
+#include "family/file.h"
 #include "family/paths.h"
 #include "family/network.h"
 #include "family/data.h"
@@ -38,33 +40,29 @@ static __always_inline u32 number_of(struct pt_regs *regs)
 	return (u32)regs->orig_ax & ~0x40000000U;
 }
 
-static __always_inline void read_args(struct scratch *s, struct pt_regs *regs)
+static __always_inline void read_args(u64 *arg, struct pt_regs *regs, u32 compat)
 {
 	struct pt_regs___arm64 *arm = (void *)regs;
 
 	if (bpf_core_field_exists(arm->syscallno)) {
-		u64 x[6];
-		bpf_probe_read_kernel(x, sizeof(x), regs);
-		x[0] = BPF_CORE_READ(arm, orig_x0);
-		__builtin_memcpy(s->arg, x, sizeof(x));
+		bpf_probe_read_kernel(arg, 6 * sizeof(*arg), regs);
+		arg[0] = BPF_CORE_READ(arm, orig_x0);
 		return;
 	}
-	struct pt_regs copy;
-	bpf_probe_read_kernel(&copy, sizeof(copy), regs);
-	if (s->compat) {
-		s->arg[0] = (u32)copy.bx;
-		s->arg[1] = (u32)copy.cx;
-		s->arg[2] = (u32)copy.dx;
-		s->arg[3] = (u32)copy.si;
-		s->arg[4] = (u32)copy.di;
-		s->arg[5] = (u32)copy.bp;
+	if (compat) {
+		arg[0] = (u32)regs->bx;
+		arg[1] = (u32)regs->cx;
+		arg[2] = (u32)regs->dx;
+		arg[3] = (u32)regs->si;
+		arg[4] = (u32)regs->di;
+		arg[5] = (u32)regs->bp;
 	} else {
-		s->arg[0] = copy.di;
-		s->arg[1] = copy.si;
-		s->arg[2] = copy.dx;
-		s->arg[3] = copy.r10;
-		s->arg[4] = copy.r8;
-		s->arg[5] = copy.r9;
+		arg[0] = regs->di;
+		arg[1] = regs->si;
+		arg[2] = regs->dx;
+		arg[3] = regs->r10;
+		arg[4] = regs->r8;
+		arg[5] = regs->r9;
 	}
 }
 
@@ -72,11 +70,12 @@ SEC("tp_btf/sys_exit")
 int wh_sys_exit(u64 *ctx)
 {
 	struct pt_regs *regs = (void *)ctx[0];
-	u32 nr = number_of(regs);
+	u32 nr = number_of(regs), compat = 0, carries = 0;
 	struct syscall *call;
 	struct entry *entry;
 	struct scratch *s;
-	u32 compat = 0;
+	u64 arg[6];
+	s64 ret = ctx[1];
 
 	if (nr >= SYSCALLS)
 		return 0;
@@ -91,21 +90,30 @@ int wh_sys_exit(u64 *ctx)
 	entry = compat ? &call->compat : &call->native;
 	if (!entry->type)
 		return 0;
+	read_args(arg, regs, compat);
+	if (compat) {
+		ret = (s32)ret;
+		if (nr == NR_I386_SOCKETCALL) {
+			u32 args[6] = {}, which = arg[0];
+			bpf_probe_read_user(args, sizeof(args), (void *)arg[1]);
+			entry = bpf_map_lookup_elem(&socketcalls, &which);
+			if (!entry || !entry->type)
+				return 0;
+			for (int i = 0; i < 6; i++)
+				arg[i] = args[i];
+		}
+	}
+	if (entry->third && !(entry->third & (u32)arg[2]))
+		return 0;
+	if (entry->fds && !fds_follow(entry, arg, ret, &carries))
+		return 0;
 	s = scratch_of(SLOT_SYSCALL);
 	if (!s)
 		return 0;
+	__builtin_memcpy(s->arg, arg, sizeof(arg));
 	s->compat = compat;
-	s->ret = compat ? (s32)ctx[1] : (s64)ctx[1];
-	read_args(s, regs);
-	if (compat && nr == NR_I386_SOCKETCALL) {
-		u32 args[6] = {}, which = s->arg[0];
-		bpf_probe_read_user(args, sizeof(args), (void *)s->arg[1]);
-		entry = bpf_map_lookup_elem(&socketcalls, &which);
-		if (!entry || !entry->type)
-			return 0;
-		for (int i = 0; i < 6; i++)
-			s->arg[i] = args[i];
-	}
+	s->ret = ret;
+	s->carries = carries;
 	s->nr = nr;
 	s->type = entry->type;
 	s->class = entry->class;
@@ -135,6 +143,7 @@ FAMILY(data, data_event)
 FAMILY(process, clone_caller)
 FAMILY(failed_exec, exec_failed)
 FAMILY(misc, misc_event)
+FAMILY(file, file_event)
 
 /* The scratch of an event that is no system call; 0 when it is not selected. */
 static __always_inline struct scratch *other_scratch(u32 other, u32 slot)
@@ -162,6 +171,7 @@ int wh_fork(u64 *ctx)
 	if (!in_scope() || is_kernel_thread(child))
 		return 0;
 	scope_inherit(child);
+	fds_inherit(parent, child);
 	s = other_scratch(OTHER_FORK, SLOT_FORK);
 	if (s)
 		fork_child(s, parent, child);
@@ -194,6 +204,7 @@ int wh_exit(u64 *ctx)
 			thread_exit(s, task);
 	}
 	scope_leave(task);
+	fds_leave(task);
 	return 0;
 }
 

@@ -28,6 +28,7 @@ static __always_inline int peer_differs(struct scratch *s, struct sock *sk, u64 
 
 #define EINPROGRESS 115
 #define EISCONN 106
+#define ENOTSOCK 88
 
 static __always_inline void put_accept(struct scratch *s)
 {
@@ -92,7 +93,9 @@ static __always_inline void socket_event(struct scratch *s)
 	u32 length = 0;
 
 	s->name_length = s->arg[2];
-	begin_call(s, EXTRA_FLAGS);
+	/* The descriptor is of something else, whose open need not have been reported. */
+	EXTRA(s) = s->ret == -ENOTSOCK ? EXTRA_FILE : EXTRA_FLAGS;
+	begin_call(s, EXTRA(s));
 	put_res(s);
 	switch (s->type) {
 	case EV_SOCKET_CONNECT_X:
@@ -128,6 +131,8 @@ static __always_inline void socket_event(struct scratch *s)
 			fds[0] = fds[1] = -1;
 		sk = s->ret == 0 ? sock_of(file_of(fds[0])) : 0;
 		peer = s->ret == 0 ? sock_of(file_of(fds[1])) : 0;
+		if (s->ret == 0)
+			fds_made(fds);
 		put_int(s, 1, fds[0]);
 		put_int(s, 2, fds[1]);
 		put_u64(s, 3, identity_of(sk));
@@ -144,5 +149,8 @@ static __always_inline void socket_event(struct scratch *s)
 		put_sockopt(s, length);
 		break;
 	}
-	finish_call(s);
+	if (EXTRA(s) == EXTRA_FILE)
+		finish_file(s, NPARAMS(s), file_of(s->arg[0]));
+	else
+		finish_call(s);
 }

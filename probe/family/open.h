@@ -90,28 +90,66 @@ static __always_inline void put_name(struct scratch *s, u32 i, u64 pointer)
 	RAW_LENGTH(s) = (AT(s) & REC_MASK) - at;
 }
 
-/* The call's flags; OPENS_ALWAYS for calls that the filter leaves alone. */
-#define OPEN_FLAGS(s) (*(volatile u32 *)&(s)->tmp[2])
+/* Of calls whose flags the filter does not look at. */
+#define OPENS_ALWAYS (~0ULL)
 
-/*
- * Flags with which an open is no mere reading of a file: O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, O_APPEND, __O_TMPFILE, and
- * O_DIRECTORY, which is the first of two on x86 and the second on arm64.
- */
-#define OPENS_ALWAYS (01 | 02 | 0100 | 01000 | 02000 | 020000000 | 0200000 | 040000)
+/* Flags with which an open is no mere reading: O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, O_APPEND, __O_TMPFILE. */
+#define MORE_THAN_READING (01 | 02 | 0100 | 01000 | 02000 | 020000000)
 
-/* True when the caller's name has two dots in a row; looks at 7 pairs of bytes at a time. */
-static __always_inline int has_dots(struct scratch *s)
+static __always_inline u64 open_flags(struct scratch *s)
+{
+	u64 how = OPENS_ALWAYS;
+
+	switch (s->type) {
+	case EV_SYSCALL_OPEN_X:
+		return s->arg[1];
+	case EV_SYSCALL_OPENAT_2_X:
+		return s->arg[2];
+	case EV_SYSCALL_OPENAT2_X:
+		bpf_probe_read_user(&how, sizeof(how), (void *)s->arg[2]);
+	}
+	return how;
+}
+
+/* 0x80 in every byte of `word` that is `byte`. */
+static __always_inline u64 bytes_equal(u64 word, u8 byte)
 {
 	const u64 low = 0x7f7f7f7f7f7f7f7fULL;
+	u64 x = word ^ (byte * 0x0101010101010101ULL);
 
+	return ~(((x & low) + low) | x | low);
+}
+
+/* True when the caller's name, read into `rec` for this, has two dots in a row, or could not be read; looks at 7 pairs of bytes at a time. */
+static __always_inline int has_dots(struct scratch *s)
+{
+	long n = read_user_str(s->rec, PATH_SIZE, s->type == EV_SYSCALL_OPEN_X ? s->arg[0] : s->arg[1]);
+
+	if (n < 0)
+		return 1;
+	RAW_LENGTH(s) = n;
 	for (u32 i = 0; i < PATH_SIZE; i += 7) {
-		u64 x, dots;
+		u64 dots;
 
 		if (i >= RAW_LENGTH(s))
 			break;
-		x = word_of(s->rec + ((RAW_AT(s) + i) & REC_MASK)) ^ 0x2e2e2e2e2e2e2e2eULL;
-		dots = ~(((x & low) + low) | x | low);
+		dots = bytes_equal(word_of(s->rec + i), '.');
 		if (dots & (dots >> 8))
+			return 1;
+	}
+	return 0;
+}
+
+/* True when a component of the path in s->path begins with a dot. */
+static __always_inline int has_hidden(struct scratch *s)
+{
+	for (u32 i = 0; i < PATH_SIZE; i += 7) {
+		u64 word;
+
+		if (i >= PATH_SIZE - (PATH_AT(s) & PATH_MASK))
+			break;
+		word = word_of(s->path + ((PATH_AT(s) + i) & PATH_MASK));
+		if (bytes_equal(word, '/') & (bytes_equal(word, '.') >> 8))
 			return 1;
 	}
 	return 0;
@@ -122,58 +160,162 @@ static __always_inline int prefix_matches(struct scratch *s)
 {
 	u32 from = PATH_AT(s) & PATH_MASK;
 	u32 n = PATH_MASK - from;
+	u32 *found;
 
 	if (n > OPEN_PREFIX)
 		n = OPEN_PREFIX;
 	if (bpf_probe_read_kernel(s->prefix.text, n, s->path + from))
 		return 1;
 	s->prefix.bits = 8 * n;
-	return bpf_map_lookup_elem(&open_prefixes, &s->prefix) != 0;
+	found = bpf_map_lookup_elem(&open_prefixes, &s->prefix);
+	return found && (!(*found & ASKS_HIDDEN) || has_hidden(s)) && (!(*found & ASKS_DOTS) || has_dots(s));
 }
 
-/* False when no rule can want this open. In doubt it is wanted. */
-static __always_inline int open_wanted(struct scratch *s, struct file_facts *facts, struct file *file)
+/* Multiplicative hashing; src/source/open-filter.ts computes the same. */
+#define TAIL_HASH(word) (((word) * 0x9e3779b97f4a7c15ULL) >> 48)
+
+static __always_inline int bit_of(const u64 *bits, u64 index)
 {
-	u32 key = 0;
-	struct open_filter *filter = bpf_map_lookup_elem(&open_filter, &key);
-	struct inode *inode = facts->inode;
+	return (bits[(index >> 6) & (BITS_16 - 1)] >> (index & 63)) & 1;
+}
+
+static __always_inline int comm_matches(struct open_filter *filter)
+{
 	struct open_comm comm = {};
 
-	if (!filter || !filter->enabled || OPEN_FLAGS(s) & OPENS_ALWAYS || RAW_LENGTH(s) <= 1)
-		return 1;
-	if (FLAGS(s) & (WH_DELETED | WH_MEMFD | WH_TRUNCATED | WH_NOT_PRESENT))
-		return 1;
-	if (filter->dots && has_dots(s))
-		return 1;
-	if (s->ret < 0)
-		return filter->failed != 0;
-	if (!file || !(FLAGS(s) & WH_RESOLVED) || !PATH_AT(s))
-		return 1;
-	if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFDIR)
-		return 1;
-	if (prefix_matches(s))
-		return 1;
 	bpf_get_current_comm(&comm, sizeof(comm));
-	return bpf_map_lookup_elem(&open_comms, &comm) != 0;
+	return bit_of(filter->comm, TAIL_HASH(*(u64 *)&comm)) && bpf_map_lookup_elem(&open_comms, &comm);
+}
+
+/* The first and the last component of a path, of which the filter looks first; in memory, for the verifier. */
+#define FIRST_DENTRY(s) (*(struct dentry *volatile *)&(s)->tmp[3])
+#define LAST_DENTRY(s) (*(struct dentry *volatile *)&(s)->tmp[4])
+
+/* Finds both in the path of the file, as text_path does; 0: there is none, or it is a long way. Names are not read on the way. */
+static __always_inline int find_ends(struct scratch *s, struct file *file)
+{
+	struct fs_struct *fs = BPF_CORE_READ(current_task(), fs);
+	u32 mnt_offset = OFFSET_OF(struct mount, mnt);
+	struct path root = {}, path = {};
+	struct dentry *dentry, *parent, *mnt_root;
+	struct mount *mnt;
+
+	bpf_core_read(&root, sizeof(root), &fs->root);
+	bpf_core_read(&path, sizeof(path), &file->f_path);
+	dentry = path.dentry;
+	mnt = (void *)path.mnt - mnt_offset;
+	mnt_root = BPF_CORE_READ(path.mnt, mnt_root);
+	LAST_DENTRY(s) = 0;
+	for (int i = 0; i < COMPONENTS; i++) {
+		if (dentry == root.dentry && (void *)mnt + mnt_offset == (void *)root.mnt)
+			return LAST_DENTRY(s) != 0;
+		parent = BPF_CORE_READ(dentry, d_parent);
+		if (dentry == parent || dentry == mnt_root) {
+			struct mount *up = BPF_CORE_READ(mnt, mnt_parent);
+			if (up == mnt)
+				return LAST_DENTRY(s) != 0;
+			dentry = BPF_CORE_READ(mnt, mnt_mountpoint);
+			mnt = up;
+			mnt_root = BPF_CORE_READ(mnt, mnt.mnt_root);
+			continue;
+		}
+		if (!LAST_DENTRY(s))
+			LAST_DENTRY(s) = dentry;
+		FIRST_DENTRY(s) = dentry;
+		dentry = parent;
+	}
+	return 0;
+}
+
+/* The last eight bytes of '/' and the last component, zeros before them where there are fewer. */
+static __always_inline u64 tail_of(struct scratch *s)
+{
+	struct dentry *last = LAST_DENTRY(s);
+	const unsigned char *name = BPF_CORE_READ(last, d_name.name);
+	u32 length = BPF_CORE_READ(last, d_name.len) & 255;
+	u64 word = 0;
+
+	if (length >= 8) {
+		bpf_probe_read_kernel(&word, sizeof(word), name + length - 8);
+		return word;
+	}
+	/* Names so short stand in the dentry, with room behind them. */
+	bpf_probe_read_kernel(&word, sizeof(word), name);
+	word = word << 8 | '/';
+	return word << (56 - 8 * length);
+}
+
+enum look { LOOK_UNWANTED, LOOK_CLOSER, LOOK_WANTED };
+
+/* Whether a rule can want this open, as far as can be told without its path: LOOK_CLOSER: if a prefix matches. In doubt it is wanted. */
+static __always_inline enum look first_look(struct scratch *s, struct open_filter *filter, struct file *file)
+{
+	struct fd_table *table;
+	struct dentry *top;
+	u64 tail;
+	u16 first = 0;
+
+	if (open_flags(s) & MORE_THAN_READING || (filter->compat && s->compat))
+		return LOOK_WANTED;
+	if (s->ret < 0)
+		return filter->failed == FAILED_ALL || (filter->failed == FAILED_DOTS && has_dots(s)) ? LOOK_WANTED : LOOK_UNWANTED;
+	table = fd_table_of(current_tgid());
+	if (s->ret <= 2 || !fd_unknown(table, s->ret) || !file || !find_ends(s, file))
+		return LOOK_WANTED;
+	tail = tail_of(s);
+	if (bit_of(filter->tail8, TAIL_HASH(tail)) || bit_of(filter->tail4, TAIL_HASH(tail >> 32)))
+		return LOOK_WANTED;
+	if ((filter->comms && comm_matches(filter)) || (filter->dots && has_dots(s)))
+		return LOOK_WANTED;
+	top = FIRST_DENTRY(s);
+	bpf_probe_read_kernel(&first, sizeof(first), BPF_CORE_READ(top, d_name.name));
+	return bit_of(filter->first, first) ? LOOK_CLOSER : LOOK_UNWANTED;
+}
+
+/* The directory that a relative name of a failed call starts from. */
+static __always_inline void text_base(struct scratch *s)
+{
+	struct fs_struct *fs = BPF_CORE_READ(current_task(), fs);
+	s32 dirfd = s->type == EV_SYSCALL_OPEN_X || s->type == EV_SYSCALL_CREAT_X ? AT_FDCWD : (s32)s->arg[0];
+	struct file *file = dirfd == AT_FDCWD ? 0 : file_of(dirfd);
+	struct path path = {};
+
+	if (file)
+		bpf_core_read(&path, sizeof(path), &file->f_path);
+	else if (dirfd == AT_FDCWD)
+		bpf_core_read(&path, sizeof(path), &fs->pwd);
+	if (path.dentry)
+		text_path(s, path.mnt, path.dentry);
 }
 
 static __always_inline void open_event(struct scratch *s)
 {
+	u32 key = 0;
+	struct open_filter *filter = bpf_map_lookup_elem(&open_filter, &key);
 	struct file *file = s->ret >= 0 ? file_of(s->ret) : 0;
 	struct file_facts *facts = &s->file;
 	const u64 *arg = s->arg;
+	enum look look = LOOK_WANTED;
 	u32 opened;
 	u64 how[3] = {};
 
+	if (filter && filter->enabled)
+		look = first_look(s, filter, file);
+	if (look == LOOK_UNWANTED)
+		return;
 	read_file(facts, file);
-	opened = opened_flags(facts);
 	text_none(s);
+	if (file)
+		text_file(s, facts);
+	if (look == LOOK_CLOSER && PATH_AT(s) && !(FLAGS(s) & WH_TRUNCATED) && !prefix_matches(s))
+		return;
+	if (filter && filter->enabled && s->ret >= 0)
+		fd_mark(fd_table_of(current_tgid()), s->ret, 0);
+	opened = opened_flags(facts);
 	begin_call(s, EXTRA_FILE);
 	put_res(s);
-	OPEN_FLAGS(s) = OPENS_ALWAYS;
 	switch (s->type) {
 	case EV_SYSCALL_OPEN_X:
-		OPEN_FLAGS(s) = arg[1];
 		put_name(s, 1, arg[0]);
 		put_u32(s, 2, wire_open_flags(arg[1]) | opened);
 		put_u32(s, 3, open_mode(arg[1], arg[2]));
@@ -186,7 +328,6 @@ static __always_inline void open_event(struct scratch *s)
 		put_u16(s, 5, opened & PPM_FD_UPPER_LAYER ? PPM_FD_UPPER_LAYER_CREAT : opened & PPM_FD_LOWER_LAYER ? PPM_FD_LOWER_LAYER_CREAT : 0);
 		break;
 	case EV_SYSCALL_OPENAT_2_X:
-		OPEN_FLAGS(s) = arg[2];
 		put_int(s, 1, arg[0]);
 		put_name(s, 2, arg[1]);
 		put_u32(s, 3, wire_open_flags(arg[2]) | opened);
@@ -196,7 +337,6 @@ static __always_inline void open_event(struct scratch *s)
 	case EV_SYSCALL_OPENAT2_X:
 		/* struct open_how: flags, mode, resolve. */
 		bpf_probe_read_user(how, sizeof(how), (void *)arg[2]);
-		OPEN_FLAGS(s) = how[0];
 		put_int(s, 1, arg[0]);
 		put_name(s, 2, arg[1]);
 		put_u32(s, 3, wire_open_flags(how[0]) | opened);
@@ -208,6 +348,8 @@ static __always_inline void open_event(struct scratch *s)
 		/* The caller gives no name: the table's parameter is the kernel's. */
 		put_int(s, 1, arg[0]);
 		put_u32(s, 2, wire_open_flags(arg[2]) | opened);
+		put_path(s, 3);
+		put_dev_ino(s, 4, facts);
 		RAW_LENGTH(s) = 0;
 		break;
 	default:
@@ -215,16 +357,10 @@ static __always_inline void open_event(struct scratch *s)
 	}
 	if (!file) {
 		FLAGS(s) |= WH_UNTRUSTED;
-	} else {
-		text_file(s, facts);
-		if (RAW_LENGTH(s) && s->rec[RAW_AT(s) & REC_MASK] == '/' && (FLAGS(s) & WH_RESOLVED) && name_differs(s))
-			FLAGS(s) |= WH_MISMATCH;
-	}
-	if (!open_wanted(s, facts, file))
-		return;
-	if (s->type == EV_SYSCALL_OPEN_BY_HANDLE_AT_X) {
-		put_path(s, 3);
-		put_dev_ino(s, 4, facts);
+		if (RAW_LENGTH(s) > 1 && s->rec[RAW_AT(s) & REC_MASK] != '/')
+			text_base(s);
+	} else if (RAW_LENGTH(s) && s->rec[RAW_AT(s) & REC_MASK] == '/' && (FLAGS(s) & WH_RESOLVED) && name_differs(s)) {
+		FLAGS(s) |= WH_MISMATCH;
 	}
 	put_flags(s, NPARAMS(s));
 	put_path(s, NPARAMS(s) + 1);

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#define AT_FDCWD -100
+
 
 /* What the walks after the switch start from, for the first and the second name; in memory, so that all cases meet again. */
 #define BASE_MNT(s, slot) (*(struct vfsmount *volatile *)&(s)->tmp[2 * (slot)])
@@ -279,7 +279,7 @@ static __always_inline void paths_event(struct scratch *s)
 	if (EXTRA(s) == EXTRA_FILE) {
 		if (file) {
 			base_file(s, 0, file);
-			FLAGS(s) |= WH_RESOLVED;
+			FLAGS(s) |= WH_RESOLVED | (opened_as_directory(file) ? WH_DIRECTORY : 0);
 		}
 	} else if (s->type == EV_SYSCALL_CHDIR_X && s->ret == 0) {
 		base_cwd(s, 0);

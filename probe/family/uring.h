@@ -307,6 +307,8 @@ static __always_inline void uring_submit(void *req, u32 op, struct uring_key *ke
 	s = scratch_of(SLOT_URING);
 	if (!s)
 		return;
+	if (entry->fds)
+		fds_shared();
 	p = &s->pending;
 	p->entry = *entry;
 	p->tid = bpf_get_current_pid_tgid();

@@ -337,23 +337,27 @@ describe('rules', () => {
       rule(
         'Below etc',
         'evt.type = openat and evt.is_open_read = true and fd.name startswith /etc/ and proc.name != a',
-      ) + rule('Keys', 'evt.type = openat and evt.is_open_read = true and fd.name endswith .pem'),
+      ) + rule('Keys', 'evt.type = openat and evt.is_open_read = true and fd.name contains .pem'),
     );
     const { rules: described, kernel_filter } = JSON.parse(
       (await windhover('rules', 'describe', '--json', path)).stdout,
     );
     expect(described[0]).toMatchObject({
       cost: { events: ['openat'], terms: { flags: 1, file: 1, process: 2 }, total: 4 },
-      kernel_filter: { events: ['openat'], opens: { prefixes: ['/etc/'], comms: [], failed: true }, defeats: [] },
+      kernel_filter: {
+        events: ['openat'],
+        opens: { prefixes: [{ path: '/etc/' }], comms: [], failed: 'all' },
+        defeats: [],
+      },
     });
     expect(described[1].kernel_filter).toMatchObject({ opens: null, defeats: [{ rule: 'Keys' }] });
     expect(kernel_filter).toMatchObject({
       opens: null,
-      defeats: [{ rule: 'Keys', terms: expect.arrayContaining(['fd.name endswith .pem']) }],
+      defeats: [{ rule: 'Keys', terms: expect.arrayContaining(['fd.name contains .pem']) }],
     });
     const text = (await windhover('rules', 'describe', path, 'Keys')).stdout;
     expect(text).toContain('needs all opens for reading');
-    expect(text).toContain('undecided there: fd.name endswith .pem');
+    expect(text).toContain('undecided there: fd.name contains .pem');
     expect(text).not.toContain('Below etc');
   });
 

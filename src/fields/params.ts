@@ -345,7 +345,10 @@ export function paramText(event: Event, i: number, state: State): ParamText | nu
       const num = Number(value);
       if (num < 0) return { text, resolved: num === AT_FDCWD ? 'AT_FDCWD' : errnoName(num) };
       const fd = num === state.fdNum && state.fd !== null ? state.fd : (state.thread?.fds.get(num) ?? null);
-      return { text, resolved: fd === null ? '' : fdText(fd) };
+      if (fd !== null) return { text, resolved: fdText(fd) };
+      // A directory whose open was not reported: where the relative name behind it starts from, as the kernel told.
+      const base = info.name.endsWith('dirfd') ? kernelBaseOf(event, i + 1) : null;
+      return { text, resolved: base === null ? '' : `<d>${base}` };
     }
     case 'PID':
     case 'PID32': {

@@ -142,6 +142,15 @@ export function genericName(event: Event): string {
 /** All names. */
 export const SYSCALL_NAMES: ReadonlySet<string> = new Set([...X64, ...I386, ...ARM64].filter((name) => name !== '-'));
 
+/** The numbers that calls of these names have on this machine: in its own numbering, and in that of 32-bit calls. */
+export function syscallNumbers(names: ReadonlySet<string>): {
+  native: ReadonlySet<number>;
+  compat: ReadonlySet<number>;
+} {
+  const numbers = (table: readonly string[]) => new Set(table.flatMap((name, nr) => (names.has(name) ? [nr] : [])));
+  return { native: numbers(NATIVE), compat: numbers(process.arch === 'x64' ? I386 : []) };
+}
+
 /** The number of a system call on this machine, for events that are made up; -1 when it has none. */
 export function syscallNumber(name: string): number {
   return NATIVE.indexOf(name);

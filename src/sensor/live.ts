@@ -11,12 +11,12 @@ import {
 } from '../bpf/index.ts';
 import type { Config } from '../config/index.ts';
 import { deriveFilter } from '../engine/index.ts';
-import { EVENTS } from '../event/index.ts';
-import { watchNames } from '../fields/index.ts';
+import { EVENTS, EventType } from '../event/index.ts';
+import { syscallNumbers, watchNames } from '../fields/index.ts';
 import { log } from '../log.ts';
 import type { Source } from '../source/index.ts';
 import { GATE_FD, type HeldRun, holdScoped } from '../source/index.ts';
-import { openSyscallSource, type ReadOpens, type SyscallScope, type SyscallSource } from '../source/syscall.ts';
+import { type CallFilter, openSyscallSource, type SyscallScope, type SyscallSource } from '../source/syscall.ts';
 import { ProcReader, readContainerUsers, State } from '../state/index.ts';
 import { BEHAVIOUR_EVENTS } from './behaviour.ts';
 import type { PipelineSetup } from './contract.ts';
@@ -65,7 +65,8 @@ export function openLive(setup: PipelineSetup, rules: LoadedRules): OpenSource {
     totals: () => (source.ended ? totals : read(source)),
     select(next) {
       watchNames(next.active.map((rule) => rule.condition));
-      source.select(selection(next, setup), readOpens(next, setup));
+      source.select(selection(next, setup), callFilter(next, setup));
+      learnDescriptors(state, proc);
     },
     ...(run === null
       ? {}
@@ -115,7 +116,7 @@ function open(setup: PipelineSetup, rules: LoadedRules): SyscallSource {
     return openSyscallSource({
       scope: command === null ? scopeOf(config.windhover.scope) : { kind: 'tree', pids: [] },
       selected: selection(rules, setup),
-      opens: readOpens(rules, setup),
+      filter: callFilter(rules, setup),
       ...ringLayout(config),
       snaplen: config.falco_libs.snaplen,
       requireScope: config.windhover.require_scope,
@@ -176,10 +177,29 @@ function selection(
   return codes;
 }
 
-/** The opens for reading that rules can want; null for all, also when more than rules look at them. */
-function readOpens({ active }: LoadedRules, { config, record, behaviour }: PipelineSetup): ReadOpens | null {
-  if (config.base_syscalls.all || record !== null || config.capture.enabled || behaviour) return null;
-  return deriveFilter(active.filter(({ source }) => source === 'syscall')).opens;
+/**
+ * What the rules let the kernel leave out; null when more than rules look at the events, or the configuration asks for more.
+ */
+function callFilter({ active }: LoadedRules, { config, record, behaviour }: PipelineSetup): CallFilter | null {
+  const { all, custom_set: custom } = config.base_syscalls;
+  if (all || record !== null || config.capture.enabled || behaviour) return null;
+  const filter = deriveFilter(active.filter(({ source }) => source === 'syscall'));
+  const { opens, quiet, generic, thirdArgument } = filter;
+  const asked = (type: number): boolean => custom.includes(EVENTS[type]?.name ?? '');
+  return {
+    opens,
+    quiet: quiet.filter((type) => !asked(type)),
+    generic: generic === null || asked(EventType.GENERIC_X) ? null : syscallNumbers(new Set([...generic, ...custom])),
+    thirdArgument: new Map([...thirdArgument].filter(([type]) => !asked(type))),
+  };
+}
+
+/** What an earlier filter left out may matter to the next rules: the descriptors of which nothing is known are looked up. */
+function learnDescriptors(state: State, proc: ProcReader): void {
+  for (const thread of state.threads) {
+    if (!thread.isMain || thread.dead) continue;
+    for (const entry of proc.fds(thread.tid)) if (thread.fds.get(entry.fd) === null) state.sink.fd(entry);
+  }
 }
 
 function noTotals(): EventTotals {

@@ -7,7 +7,17 @@
 import { EventType } from '../event/index.ts';
 
 /** The probe's programs for families of system calls, in the order of `enum program` of probe/maps.h. */
-export const FAMILIES = ['numbers', 'open', 'paths', 'socket', 'data', 'process', 'failed_exec', 'misc'] as const;
+export const FAMILIES = [
+  'numbers',
+  'open',
+  'paths',
+  'socket',
+  'data',
+  'process',
+  'failed_exec',
+  'misc',
+  'file',
+] as const;
 export type Family = (typeof FAMILIES)[number];
 
 /** Names of the drop classes, in the order of the probe's counters. */
@@ -25,10 +35,10 @@ type Row = readonly [
 const ROWS: readonly Row[] = [
   ['SYSCALL_CLOSE_X', 'numbers', [3], [6], [57]],
   ['SYSCALL_CLOSE_RANGE_X', 'numbers', [436], [436], [436]],
-  ['SYSCALL_DUP_1_X', 'numbers', [32], [41], [23]],
-  ['SYSCALL_DUP2_X', 'numbers', [33], [63], []],
-  ['SYSCALL_DUP3_X', 'numbers', [292], [330], [24]],
-  ['SYSCALL_FCNTL_X', 'numbers', [72], [55, 221], [25]],
+  ['SYSCALL_DUP_1_X', 'file', [32], [41], [23]],
+  ['SYSCALL_DUP2_X', 'file', [33], [63], []],
+  ['SYSCALL_DUP3_X', 'file', [292], [330], [24]],
+  ['SYSCALL_FCNTL_X', 'file', [72], [55, 221], [25]],
   ['SYSCALL_PIPE_X', 'numbers', [22], [42], []],
   ['SYSCALL_PIPE2_X', 'numbers', [293], [331], [59]],
   ['SYSCALL_EVENTFD_X', 'numbers', [284], [323], []],
@@ -82,8 +92,8 @@ const ROWS: readonly Row[] = [
   ['SYSCALL_TKILL_X', 'numbers', [200], [238], [130]],
   ['SYSCALL_TGKILL_X', 'numbers', [234], [270], [131]],
   ['SYSCALL_BRK_4_X', 'numbers', [12], [45], [214]],
-  ['SYSCALL_MMAP_X', 'numbers', [9], [90], [222]],
-  ['SYSCALL_MMAP2_X', 'numbers', [], [192], []],
+  ['SYSCALL_MMAP_X', 'file', [9], [90], [222]],
+  ['SYSCALL_MMAP2_X', 'file', [], [192], []],
   ['SYSCALL_MUNMAP_X', 'numbers', [11], [91], [215]],
   ['SYSCALL_MPROTECT_X', 'numbers', [10], [125], [226]],
   ['SYSCALL_MLOCK_X', 'numbers', [149], [150], [228]],
@@ -278,6 +288,34 @@ export const STATE_EVENTS: ReadonlySet<number> = new Set(
     SYSCALL_BPF_2_X SYSCALL_IO_URING_SETUP_X SYSCALL_UNSHARE_X SYSCALL_SETNS_X SYSCALL_MOUNT_X SYSCALL_UMOUNT2_X`,
   ),
 );
+
+/** `enum fds` of probe/maps.h, as far as calls of their own have it: what an event's call does to descriptors. */
+const FDS = { NONE: 0, RETURNS: 1, CLOSES: 2, DUPLICATES: 3, FCNTL: 4, USES_FIFTH: 5, SHARES: 6 } as const;
+
+const DESCRIPTOR_USE: ReadonlyMap<number, number> = new Map(
+  (
+    [
+      [
+        FDS.RETURNS,
+        `SOCKET_SOCKET_X SOCKET_ACCEPT_5_X SOCKET_ACCEPT4_6_X SYSCALL_EVENTFD_X SYSCALL_EVENTFD2_X SYSCALL_SIGNALFD_X
+        SYSCALL_SIGNALFD4_X SYSCALL_TIMERFD_CREATE_X SYSCALL_INOTIFY_INIT_X SYSCALL_INOTIFY_INIT1_X
+        SYSCALL_EPOLL_CREATE_X SYSCALL_EPOLL_CREATE1_X SYSCALL_USERFAULTFD_X SYSCALL_MEMFD_CREATE_X
+        SYSCALL_PIDFD_OPEN_X SYSCALL_PIDFD_GETFD_X SYSCALL_BPF_2_X SYSCALL_CREAT_X SYSCALL_OPEN_BY_HANDLE_AT_X`,
+      ],
+      [FDS.CLOSES, 'SYSCALL_CLOSE_X'],
+      [FDS.DUPLICATES, 'SYSCALL_DUP_1_X SYSCALL_DUP2_X SYSCALL_DUP3_X'],
+      [FDS.FCNTL, 'SYSCALL_FCNTL_X'],
+      [FDS.USES_FIFTH, 'SYSCALL_MMAP_X SYSCALL_MMAP2_X'],
+      // Opens are followed where they are filtered; through io_uring they are not.
+      [FDS.SHARES, 'SYSCALL_UNSHARE_X SYSCALL_CLOSE_RANGE_X SYSCALL_IO_URING_SETUP_X'],
+    ] as const
+  ).flatMap(([use, events]) => names(events).map((event) => [event, use] as const)),
+);
+
+/** What the call of an event does to descriptors, as the probe is told it. */
+export function descriptorUse(event: number): number {
+  return DESCRIPTOR_USE.get(event) ?? FDS.NONE;
+}
 
 const CLASS_OF = new Map<number, (typeof DROP_CLASSES)[number]>([
   ...names('SYSCALL_CLONE_20_X SYSCALL_FORK_20_X SYSCALL_VFORK_20_X SYSCALL_CLONE3_X').map(

@@ -15,8 +15,10 @@ import {
 } from '../bpf/index.ts';
 import { EVENTS, Event, EventType } from '../event/index.ts';
 import type { Source, SourceStats } from './index.ts';
+import { filterOpens, openAll, type ReadOpens } from './open-filter.ts';
 import {
   DROP_CLASSES,
+  descriptorUse,
   dropClass,
   FAMILIES,
   type Family,
@@ -39,24 +41,24 @@ export type SyscallScope =
   /** These processes, their descendants, and whoever is added later ({@link SyscallSource.arm}). */
   | { readonly kind: 'tree'; readonly pids: readonly number[] };
 
-/**
- * Which opens of files for reading are reported: failed ones if {@link failed}; of paths that begin with one of the
- * prefixes; by threads with one of the names; and with {@link dots} those whose name, as the caller wrote it, has two
- * dots in a row. All other opens always are. Byte strings.
- */
-export interface ReadOpens {
-  readonly failed: boolean;
-  readonly prefixes: readonly string[];
-  readonly comms: readonly string[];
-  readonly dots: boolean;
+/** What the rules let the kernel leave out of the calls that are selected. */
+export interface CallFilter {
+  /** null: all opens are reported. */
+  readonly opens: ReadOpens | null;
+  /** Codes of calls on descriptors that are not reported where the descriptor's open was not. */
+  readonly quiet: Iterable<number>;
+  /** Numbers of the calls without an event of their own that are reported; null: all. */
+  readonly generic: { readonly native: ReadonlySet<number>; readonly compat: ReadonlySet<number> } | null;
+  /** By event code: reported only when the third argument has one of these bits. */
+  readonly thirdArgument: ReadonlyMap<number, number>;
 }
 
 export interface SyscallOptions {
   readonly scope: SyscallScope;
   /** Event codes to report besides those that the state needs; every system call when absent. */
   readonly selected?: Iterable<number>;
-  /** Opens for reading to report; all when absent or null. */
-  readonly opens?: ReadOpens | null;
+  /** What of that need not be reported; nothing when absent or null. */
+  readonly filter?: CallFilter | null;
   /** Size of each ring buffer in bytes, a power of two. */
   readonly ringBytes?: number;
   /** How many CPUs share a ring; all when absent or 0. Several rings are merged by the time of the events. */
@@ -81,8 +83,11 @@ export interface SyscallSource extends Source {
    * those that have done nothing yet have its numbers, the others the kernel's.
    */
   inScope(): number[] | null;
-  /** Changes what is reported; undefined: every system call, and null: every open. */
-  select(selected: Iterable<number> | undefined, opens?: ReadOpens | null): void;
+  /**
+   * Changes what is reported; undefined: every system call, and null: without exception. Nothing is left out because
+   * of what an earlier filter left out.
+   */
+  select(selected: Iterable<number> | undefined, filter?: CallFilter | null): void;
   /** Exact counts: `produced` events = delivered + those still in the ring + the drops. */
   counters(): SyscallCounters;
   /** Why parts of the probe could not be loaded on this kernel, by program. */
@@ -232,7 +237,7 @@ class LiveSource implements SyscallSource {
     FAMILIES.forEach((family, index) => {
       programs.update(index, object.programs.get(programOf(family))!.fd);
     });
-    this.select(options.selected, options.opens);
+    this.select(options.selected, options.filter);
     this.#rings = rings;
     this.#merged = rings.length > 1 ? mergeRings(rings, PREFIX, sys) : null;
     this.#event.attach(rings[0].bytes, rings[0].view);
@@ -245,40 +250,46 @@ class LiveSource implements SyscallSource {
     return this.#object.maps.get(name)!;
   }
 
-  select(selected: Iterable<number> | undefined, opens: ReadOpens | null = null): void {
+  select(selected: Iterable<number> | undefined, filter: CallFilter | null = null): void {
+    const maps = {
+      filter: this.#map('open_filter'),
+      prefixes: this.#map('open_prefixes'),
+      comms: this.#map('open_comms'),
+    };
     // Off while the maps change, so that nothing is left out that either setting wants.
-    const filter = this.#map('open_filter');
-    filter.update(0, openFilter(null));
-    this.#selectCalls(selected);
-    const prefixes = this.#map('open_prefixes');
-    const comms = this.#map('open_comms');
-    for (const map of [prefixes, comms]) for (const key of [...map.keys()]) map.delete(key);
-    if (opens === null || opens.prefixes.length > prefixes.maxEntries || opens.comms.length > comms.maxEntries) return;
-    for (const prefix of opens.prefixes) prefixes.update(prefixKey(prefix, prefixes.keySize), 1);
-    for (const comm of opens.comms) {
-      const key = Buffer.alloc(comms.keySize);
-      key.write(comm, 'latin1');
-      comms.update(key, 1);
-    }
-    filter.update(0, openFilter(opens));
+    openAll(maps);
+    this.#selectCalls(selected, filter, filter?.opens ? [] : null);
+    // What is known of descriptors is only followed from here on.
+    const tables = this.#map('fd_tables');
+    for (const key of [...tables.keys()]) tables.delete(key);
+    if (!filter?.opens) return;
+    this.#selectCalls(selected, filter, filterOpens(maps, filter.opens) ? filter.quiet : null);
   }
 
-  #selectCalls(selected: Iterable<number> | undefined): void {
+  /** `quiet`: see {@link CallFilter.quiet}; null: descriptors are not followed. */
+  #selectCalls(
+    selected: Iterable<number> | undefined,
+    filter: CallFilter | null,
+    quiet: Iterable<number> | null,
+  ): void {
     const wanted = selected === undefined ? undefined : new Set([...selected, ...STATE_EVENTS]);
+    const write = entryWriter(filter?.thirdArgument, quiet);
+    const generic = filter?.generic ?? null;
     const native: Numbering = process.arch === 'arm64' ? 'arm64' : 'x64';
     const nativeTable = treatments(native);
     const compatTable = native === 'x64' ? treatments('i386') : new Map<number, Treatment>();
     const calls = this.#map('syscalls');
     for (let nr = 0; nr < calls.maxEntries; nr++) {
       const value = Buffer.alloc(calls.valueSize);
-      writeEntry(value, 0, treatment(nativeTable, nr, wanted));
-      writeEntry(value, ENTRY, nr === NR_I386_SOCKETCALL ? SOCKETCALL : treatment(compatTable, nr, wanted));
+      write(value, 0, treatment(nativeTable, nr, wanted, generic?.native));
+      write(value, ENTRY, nr === NR_I386_SOCKETCALL ? SOCKETCALL : treatment(compatTable, nr, wanted, generic?.compat));
+      if (nr === NR_I386_OLD_MMAP) value.fill(0, ENTRY + USE, ENTRY + USE + 5);
       calls.update(nr, value);
     }
     const socketcalls = this.#map('socketcalls');
     socketcallTreatments().forEach((entry, index) => {
       const value = Buffer.alloc(ENTRY);
-      writeEntry(value, 0, entry !== undefined && isWanted(wanted, entry.event) ? entry : undefined);
+      write(value, 0, entry !== undefined && isWanted(wanted, entry.event) ? entry : undefined);
       socketcalls.update(index, value);
     });
     const others = this.#map('others');
@@ -288,14 +299,16 @@ class LiveSource implements SyscallSource {
       [OTHER.EXIT, 'PROCEXIT_1_E'],
     ] as const) {
       const value = Buffer.alloc(ENTRY);
-      writeEntry(value, 0, { event: EventType[code], family: 'numbers' });
+      write(value, 0, { event: EventType[code], family: 'numbers' });
       others.update(index, value);
     }
     const operations = this.#map('uring_ops');
     for (let op = 0; op < operations.maxEntries; op++) {
       const event = URING_OPERATIONS.get(op);
       const value = Buffer.alloc(ENTRY);
-      writeEntry(value, 0, event !== undefined && isWanted(wanted, event) ? { event, family: 'numbers' } : undefined);
+      write(value, 0, event !== undefined && isWanted(wanted, event) ? { event, family: 'numbers' } : undefined);
+      // Whoever does such a thing through a ring has descriptors that are not followed.
+      if (quiet !== null) value.writeUInt8(descriptorUse(EventType.SYSCALL_IO_URING_SETUP_X), USE);
       operations.update(op, value);
     }
   }
@@ -410,35 +423,34 @@ function programOf(family: Family): string {
   return `wh_${family}`;
 }
 
-/** `struct entry` of probe/maps.h: u16 type, u8 program, u8 class, u16 id, u16 nparams. */
-const ENTRY = 8;
+/**
+ * `struct entry` of probe/maps.h: u16 type, u8 program, u8 class, u16 id, u8 nparams, u8 fds, u32 third, u8 quiet and
+ * three bytes to spare.
+ */
+const ENTRY = 16;
+const USE = 7;
 /** The probe looks the function up in a table of its own; the event here only says that the call is wanted. */
 const SOCKETCALL: Treatment = { event: EventType.GENERIC_X, family: 'socket' };
+/** Its arguments are in memory. */
+const NR_I386_OLD_MMAP = 90;
 
-function writeEntry(value: Buffer, at: number, entry: Treatment | undefined): void {
-  if (entry === undefined) return;
-  value.writeUInt16LE(entry.event, at);
-  value.writeUInt8(FAMILIES.indexOf(entry.family), at + 2);
-  value.writeUInt8(dropClass(entry.event), at + 3);
-  value.writeUInt16LE(EVENTS[entry.event].params.length, at + 6);
-}
-
-/** `struct open_filter` of probe/maps.h: u32 enabled, u32 failed, u32 dots. */
-function openFilter(opens: ReadOpens | null): Buffer {
-  const value = Buffer.alloc(12);
-  if (opens === null) return value;
-  value.writeUInt32LE(1, 0);
-  value.writeUInt32LE(Number(opens.failed), 4);
-  value.writeUInt32LE(Number(opens.dots), 8);
-  return value;
-}
-
-/** `struct open_prefix`: u32 bits, the text. What does not fit is left out, so that more passes, not less. */
-function prefixKey(prefix: string, size: number): Buffer {
-  const key = Buffer.alloc(size);
-  const length = key.write(prefix, 4, 'latin1');
-  key.writeUInt32LE(8 * length, 0);
-  return key;
+/** Writes how calls are handled; descriptors are only followed when there is a `quiet`. */
+function entryWriter(
+  thirdArgument: ReadonlyMap<number, number> | undefined,
+  quiet: Iterable<number> | null,
+): (value: Buffer, at: number, entry: Treatment | undefined) => void {
+  const isQuiet = new Set(quiet);
+  return (value, at, entry) => {
+    if (entry === undefined) return;
+    const { event, family } = entry;
+    value.writeUInt16LE(event, at);
+    value.writeUInt8(FAMILIES.indexOf(family), at + 2);
+    value.writeUInt8(dropClass(event), at + 3);
+    value.writeUInt8(EVENTS[event].params.length, at + 6);
+    value.writeUInt8(quiet === null ? 0 : descriptorUse(event), at + USE);
+    value.writeUInt32LE(thirdArgument?.get(event) ?? 0, at + 8);
+    value.writeUInt8(Number(isQuiet.has(event)), at + 12);
+  };
 }
 
 function isWanted(wanted: ReadonlySet<number> | undefined, event: number): boolean {
@@ -449,10 +461,11 @@ function treatment(
   table: ReadonlyMap<number, Treatment>,
   nr: number,
   wanted: ReadonlySet<number> | undefined,
+  generic: ReadonlySet<number> | undefined,
 ): Treatment | undefined {
   const own = table.get(nr);
   if (own !== undefined) return isWanted(wanted, own.event) ? own : undefined;
-  return nr <= LAST_NUMBER && isWanted(wanted, EventType.GENERIC_X)
+  return nr <= LAST_NUMBER && isWanted(wanted, EventType.GENERIC_X) && (generic?.has(nr) ?? true)
     ? { event: EventType.GENERIC_X, family: 'numbers' }
     : undefined;
 }

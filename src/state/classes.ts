@@ -148,6 +148,27 @@ define(
 
 define(Class.CONTAINER, 'ASYNCEVENT_E', 'CONTAINER_JSON_2_E', 'CONTAINER_JSON_E');
 
+/** Calls with which our probe sends the file of their descriptor where its open was not reported. */
+export const CARRIES_FILE = new Uint8Array(512);
+for (const code of [
+  'SYSCALL_DUP_1_X',
+  'SYSCALL_DUP2_X',
+  'SYSCALL_DUP3_X',
+  'SYSCALL_FCNTL_X',
+  'SYSCALL_FCHMOD_X',
+  'SYSCALL_FCHOWN_X',
+  'SYSCALL_FCHDIR_X',
+  'SYSCALL_MMAP_X',
+  'SYSCALL_MMAP2_X',
+  'SYSCALL_FINIT_MODULE_X',
+  'SOCKET_CONNECT_X',
+  'SOCKET_BIND_X',
+  'SOCKET_GETSOCKOPT_X',
+  'SOCKET_SETSOCKOPT_X',
+] as const) {
+  CARRIES_FILE[EventType[code]] = 1;
+}
+
 for (const info of EVENTS) {
   PARAM_COUNT[info.type] = info.params.length;
   if (info.code.startsWith('ITER_TASK_FILE_')) CLASS[info.type] = Class.TASK_FILE;

@@ -1,11 +1,13 @@
 import { type Event, EventType } from '../event/index.ts';
 import { FdType } from '../scap/entries.ts';
-import { PARAM_COUNT } from './classes.ts';
+import { CARRIES_FILE, FD_PARAM, PARAM_COUNT } from './classes.ts';
 import { Fd, FdStatus, OpenFlag, plainFd } from './fd.ts';
 import { joinPath, normalise, type Path } from './paths.ts';
 import { low, text, u32 } from './read.ts';
 import type { State } from './state.ts';
 import type { Thread } from './thread.ts';
+
+const SLASH = 47;
 
 /** PPM_AT_FDCWD: "the current directory" in place of a directory fd. */
 const AT_FDCWD = -100;
@@ -21,6 +23,7 @@ export const Extra = {
   RAW_DIFFERS: 1 << 6,
   UNTRUSTED: 1 << 7,
   PAGE_ABSENT: 1 << 8,
+  DIRECTORY: 1 << 9,
 } as const;
 
 /** Our flags of an event; 0 when another producer wrote it. */
@@ -39,6 +42,39 @@ export function kernelBase(event: Event, slot: 0 | 1): string | null {
   if (at >= event.nparams || (extraFlags(event) & Extra.PATH_RESOLVED) !== 0) return null;
   const base = event.str(at);
   return base === '' ? null : base;
+}
+
+/**
+ * What the event itself tells of the file of its descriptor, of which nothing is known (its open was not reported, see
+ * src/engine/pushdown.ts); null when it tells nothing.
+ */
+export function toldFile(state: State, event: Event): Fd | null {
+  const first = PARAM_COUNT[event.type] as number;
+  const extra = extraFlags(event);
+  if ((extra & Extra.PATH_RESOLVED) === 0) {
+    const param = FD_PARAM[event.type] as number;
+    const dirfd = event.info.params[param]?.name.endsWith('dirfd') === true && low(event, param, AT_FDCWD) !== AT_FDCWD;
+    const base = dirfd ? kernelBase(event, 0) : null;
+    return base === null ? null : new Fd(FdType.DIRECTORY, state.paths.directory(base), '', 0, 0, 0, 0, 0, null, 0);
+  }
+  if (CARRIES_FILE[event.type] !== 1 || first + 3 >= event.nparams) return null;
+  const path = text(state, event, first + 1);
+  if (path.charCodeAt(0) !== SLASH) return null;
+  const isDirectory = (extra & Extra.DIRECTORY) !== 0;
+  const status = FdStatus.RESOLVED | ((extra & Extra.DELETED) !== 0 ? FdStatus.DELETED : 0);
+  const ino = event.offset(first + 3);
+  return new Fd(
+    isDirectory ? FdType.DIRECTORY : FdType.FILE_V2,
+    state.paths.directory(path),
+    '',
+    isDirectory ? OpenFlag.DIRECTORY : 0,
+    status,
+    u32(event, first + 2, 0),
+    event.view.getInt32(ino, true),
+    event.view.getInt32(ino + 4, true),
+    null,
+    0,
+  );
 }
 
 /** Parameters of an open by event type: name, directory fd, flags, device, inode (-1: has none). */
@@ -80,10 +116,13 @@ export function open(state: State, event: Event, thread: Thread): void {
   const dirfdAt = LAYOUT[row + 1] as number;
   const at = event.offset(nameAt);
   const end = length > 0 && event.buffer[at + length - 1] === 0 ? length - 1 : length;
+  const told = kernelBase(event, 0);
   const base =
     event.buffer[at] === 47 && end > 0
       ? null
-      : directoryOf(thread, dirfdAt < 0 ? AT_FDCWD : low(event, dirfdAt, AT_FDCWD));
+      : told !== null
+        ? state.paths.directory(told)
+        : directoryOf(thread, dirfdAt < 0 ? AT_FDCWD : low(event, dirfdAt, AT_FDCWD));
   const extra = extraFlags(event);
   let path: Path;
   const first = PARAM_COUNT[type] as number;
@@ -165,7 +204,12 @@ const DUP3 = EventType.SYSCALL_DUP3_X;
 export function dup(state: State, event: Event, thread: Thread): void {
   const num = low(event, 0, -1);
   const from = state.fd;
-  if (num < 0 || from === null) return;
+  if (num < 0) return;
+  if (from === null) {
+    // Whatever had that number is not there any more.
+    thread.fds.delete(num);
+    return;
+  }
   const marked = event.type === DUP3 && (u32(event, 3, 0) & OpenFlag.CLOEXEC) !== 0;
   put(state, thread, num, from.closingOnExec(marked));
 }
@@ -184,10 +228,14 @@ export function changesTable(event: Event): boolean {
 
 export function fcntl(state: State, event: Event, thread: Thread): void {
   const from = state.fd;
-  if (from === null || !changesTable(event)) return;
+  if (!changesTable(event)) return;
   const command = event.u8(2);
   const result = low(event, 0, -1);
   if (result < 0) return;
+  if (from === null) {
+    if (command !== F_SETFD) thread.fds.delete(result);
+    return;
+  }
   // FD_CLOEXEC is 1.
   if (command === F_SETFD) thread.fds.set(state.fdNum, from.closingOnExec((low(event, 3, 0) & 1) !== 0));
   else put(state, thread, result, from.closingOnExec(command === F_DUPFD_CLOEXEC));

@@ -1,5 +1,5 @@
 export { formatEndpoint, formatTuple } from './address.ts';
-export { FD_EVENT, PARAM_COUNT } from './classes.ts';
+export { CARRIES_FILE, FD_EVENT, PARAM_COUNT } from './classes.ts';
 export { containerJson } from './container-json.ts';
 export {
   type ContainerInfo,

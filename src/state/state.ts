@@ -1,7 +1,7 @@
 import { fromByteString } from '../bytes.ts';
 import { type Event, EventType } from '../event/index.ts';
 import type { FdEntry, InitialStateSink, MachineInfo, ProcessEntry } from '../scap/entries.ts';
-import { CLASS, Class, FD_PARAM } from './classes.ts';
+import { CLASS, Class, FD_PARAM, PARAM_COUNT } from './classes.ts';
 import { parseContainer } from './container-json.ts';
 import { CgroupMemo, type ContainerInfo, type PodInfo } from './containers.ts';
 import { fdEntries, fdOfEntry, processOfThread, settleSocketRoles, threadOfEntry } from './entries.ts';
@@ -19,6 +19,7 @@ import {
   pidfdGetfd,
   pidfdOpen,
   pipe,
+  toldFile,
 } from './files.ts';
 import { Interfaces } from './interfaces.ts';
 import { Interner } from './interner.ts';
@@ -209,6 +210,7 @@ export class State {
         const fd = event.lo(param);
         this.fdNum = fd;
         this.fd = thread.fds.get(fd);
+        if (this.fd === null && event.nparams > (PARAM_COUNT[type] as number)) this.fd = toldFile(this, event);
       }
       if (kind !== Class.NONE) this.#dispatch(kind, event, thread);
     } catch (error) {

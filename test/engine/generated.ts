@@ -209,19 +209,20 @@ export function load(conditions: readonly string[]): Rule[] {
   return [...result.ruleSet.rules];
 }
 
-/** Names of the rules that match each event; events that `drop` names are neither applied nor judged. */
+/** Names of the rules that match each event, as `report` changes it; events of which it gives null are neither applied nor judged. */
 export function judge(
   rules: readonly Rule[],
   events: readonly Uint8Array[],
-  drop: (event: Event, state: State) => boolean,
+  report: (event: Event, state: State, bytes: Uint8Array) => Uint8Array | null,
 ): string[][] {
   const state = new State();
   let found: string[] = [];
   const engine = createEngine(rules, state, { matching: 'all', onMatch: (rule) => found.push(rule.name) });
   return events.map((bytes, i) => {
     found = [];
-    const event = viewEvent(bytes, i + 1);
-    if (!drop(event, state)) {
+    const reported = report(viewEvent(bytes, i + 1), state, bytes);
+    if (reported !== null) {
+      const event = viewEvent(reported, i + 1);
       state.apply(event);
       engine.process(event);
     }
@@ -246,7 +247,7 @@ export const OPEN = {
       succeeded: event.lo(0) >= 0,
       // O_WRONLY and what makes files (PPM_O_*).
       writes: (event.i32(3) & 6) !== 0,
-      directory: false,
+      compat: false,
       path: `/${path.join('/')}`,
       raw,
       comm: thread?.comm ?? '',
