@@ -4,6 +4,7 @@ import { createServer, type Server as HttpServer } from 'node:http';
 import { createServer as createTcpServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
 import { DEMO_RULES, demoActions, demoCommand, type Place } from '../../src/cli/demo-actions.ts';
 import { SENSOR_FIELDS } from '../../src/cli/up.ts';
 import { parseQuery } from '../../src/store/index.ts';
@@ -21,8 +22,8 @@ export interface World extends Running {
   act(lines: string, n?: number): void;
   /** What the receiver answers: 200, or 400 to refuse for good. */
   receive(status: 200 | 400): void;
-  /** Alerts that the receiver took. */
-  received(): number;
+  /** The rules of the alerts that the receiver took. */
+  received(): readonly string[];
   /** The answer of a route, as the admin. */
   get<T>(path: string): Promise<T>;
   /** The file of a recording, by its number. */
@@ -92,12 +93,11 @@ export async function startWorld(executablePath: string): Promise<World> {
   const peer = createTcpServer((socket) => socket.on('error', () => {}).resume());
   const peerPort = await listening(peer);
   let status: 200 | 400 = 200;
-  let taken = 0;
-  const receiver = createServer((request, response) => {
-    request.resume().on('end', () => {
-      if (status === 200) taken++;
-      response.writeHead(status).end();
-    });
+  const taken: string[] = [];
+  const receiver = createServer(async (request, response) => {
+    const { rule } = (await json(request)) as { rule: string };
+    if (status === 200) taken.push(rule);
+    response.writeHead(status).end();
   });
   const receiverPort = await listening(receiver);
 

@@ -6,6 +6,7 @@ import type { ReadableStream } from 'node:stream/web';
 import type { Store, StoredAlert } from '../../store/index.ts';
 import type { CaptureRow } from '../api.ts';
 import { type Call, Refusal, type Route } from './route.ts';
+import { spanOf } from './timeline.ts';
 
 /** A longer recording is refused. */
 const MAX_BYTES = 1024 * 1024 * 1024;
@@ -32,7 +33,7 @@ const rowOf = (row: Record<string, unknown>): CaptureRow => ({
 
 /** `<prefix>_<nanoseconds>_<number of the event>.scap`, as sensors name the recordings that alerts begin. */
 const SENSOR_FILE = /_(\d{19,20})_\d+\.scap(\.gz|\.zst)?$/;
-/** A sensor's recording begins at most this long before the alert that it is named after, in microseconds. */
+/** A sensor's recording begins at most this long before the alert that it is named after, in microseconds: for one too long to look into. */
 const LEAD = 30_000_000;
 
 /**
@@ -71,19 +72,29 @@ export function createCaptures(store: Store, directory: string, watched: readonl
     return { id: await enter(name, join(folder, name), host, Math.round(from * 1000), Math.round(to * 1000), bytes) };
   }
 
+  let looking: Promise<void> = Promise.resolve();
   /** Enters the files that a sensor of this host has written since the last look. */
-  async function look(): Promise<void> {
-    const known = new Set((await store.sql.all('SELECT path FROM captures')).map((row) => row.path as string));
+  function look(): Promise<void> {
+    looking = looking.catch(() => {}).then(lookNow);
+    return looking;
+  }
+
+  async function lookNow(): Promise<void> {
+    const known = new Map(
+      (await store.sql.all('SELECT path, bytes FROM captures')).map((row) => [row.path as string, Number(row.bytes)]),
+    );
     for (const folder of watched) {
       for (const name of readdirSync(folder)) {
         const file = join(folder, name);
         const match = SENSOR_FILE.exec(name);
         const info = statSync(file, { throwIfNoEntry: false });
-        if (match === null || known.has(file) || !info?.isFile()) continue;
-        // A file that is being written is entered when it is done.
+        if (match === null || !info?.isFile() || known.get(file) === info.size) continue;
+        // A file that is being written is entered when it is done; one that has grown since, again.
         if (Date.now() - info.mtimeMs < 1000) continue;
         const at = Number(BigInt(match[1] as string) / 1000n);
-        await enter(name, file, '', at - LEAD, Math.max(at, Math.round(info.mtimeMs * 1000)), info.size);
+        const end = Math.max(at, Math.round(info.mtimeMs * 1000));
+        const { from, to } = (await spanOf(file)) ?? { from: at - LEAD, to: end };
+        await enter(name, file, '', from, to, info.size);
       }
     }
   }
@@ -137,9 +148,9 @@ export function createCaptures(store: Store, directory: string, watched: readonl
       await look();
       return (
         await store.sql.all(
-          // The one that this alert began, or the one before it that was still going on, is the first.
+          // One that holds the moment before one that is near it; of those, the one that shows most of what came before.
           `SELECT * FROM captures WHERE from_time <= ? AND to_time >= ? AND (host = ? OR host = ?)
-           ORDER BY CASE WHEN from_time + ${LEAD} <= ? THEN 0 ELSE 1 END, abs(from_time + ${LEAD} - ?) LIMIT 10`,
+           ORDER BY CASE WHEN from_time <= ? AND to_time >= ? THEN 0 ELSE 1 END, from_time LIMIT 10`,
           alert.time + NEAR,
           alert.time - NEAR,
           series.host,

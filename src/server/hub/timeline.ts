@@ -98,6 +98,32 @@ export async function readTimeline(file: string, at: bigint, filter: string): Pr
   return { events, read, matched, more: matched > events.length };
 }
 
+/**
+ * When the first and the last event of a recording were, in microseconds since the epoch. Null for one that holds none,
+ * that is too long to be read for this, or that is no recording.
+ */
+export async function spanOf(file: string): Promise<{ from: number; to: number } | null> {
+  let [first, last] = [0n, 0n];
+  try {
+    if (statSync(file).size > JUDGED_BYTES) return null;
+    const source = await openCapture(file, new State().sink, { thread: false, chunkSize: 256 << 10 });
+    try {
+      while (!source.ended) {
+        await source.next((event) => {
+          if (first === 0n) first = event.ts;
+          last = event.ts;
+        }, 5000);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    } finally {
+      source.close();
+    }
+  } catch {
+    // What was read until there counts.
+  }
+  return first === 0n ? null : { from: Number(first / 1000n), to: Number(last / 1000n) };
+}
+
 /** A recording longer than this, in bytes, is not judged anew for a back-test. */
 const JUDGED_BYTES = 64 * 1024 * 1024;
 
