@@ -202,6 +202,7 @@ async function run(options: Options, data: string, sensorFlags: readonly string[
           json_output: 'true',
           'http_output.enabled': 'true',
           'http_output.url': `${forwarder}/`,
+          'windhover.http_output.queue': join(data, 'unsent'),
           'capture.path_prefix': join(data, 'recordings/alert'),
           // What is saved in the UI comes last: exceptions and overrides of the other files.
           'rules_files[]': join(data, 'rules.d'),

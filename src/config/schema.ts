@@ -314,6 +314,11 @@ export const configSchema = z.object({
     http_output: section({
       max_retries: key(integer(3), 'Further tries of one alert.', 'own'),
       timeout_ms: key(integer(5000), 'Longest wait for an answer.', 'own'),
+      queue: key(
+        text('/var/lib/windhover/http_output'),
+        'Folder of a durable queue: alerts reach the receiver however often it or the sensor stops. Empty: they wait in memory and are given up after `max_retries`.',
+        'own',
+      ),
     }),
     queue: key(z.record(z.string(), z.unknown()).default({}), 'The forwarder’s durable queue.', 'own'),
     store: key(z.record(z.string(), z.unknown()).default({}), 'Where the hub keeps alerts.', 'own'),

@@ -13,6 +13,8 @@ export interface Message {
 export interface Channel {
   /** Falco's name of the channel: stdout, file, syslog, program, http. */
   readonly name: string;
+  /** What it has written is in a durable log: the other channels get a message only once this one has it. */
+  readonly isDurable?: boolean;
   write(messages: readonly Message[]): Promise<void>;
   /** Opens files anew (SIGUSR1, after log rotation). */
   reopen?(): Promise<void>;

@@ -36,6 +36,17 @@ export interface HttpOptions {
 /** The system's own CA directory: Node reads its contents as one set. */
 const SYSTEM_CA_PATH = '/etc/ssl/certs';
 const MAX_DELAY_MS = 30_000;
+/** The last of several alerts of one write that were not taken; `retry`: it may be taken later. */
+export class HttpOutputError extends Error {
+  readonly retry: boolean;
+  /** How long the receiver asked to be left alone, milliseconds. */
+  readonly retryAfterMs: number;
+  constructor(message: string, retry: boolean, retryAfterMs: number) {
+    super(message);
+    this.retry = retry;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
 /** Most bytes of an answer that are kept to be echoed. */
 const MAX_ANSWER = 64 * 1024;
 const compressed = promisify(gzip);
@@ -57,7 +68,8 @@ export function httpChannel(options: HttpOptions): Channel {
     for (let tries = 0; ; tries++) {
       const outcome = await request(body);
       if (outcome === null) return;
-      if (!outcome.again || tries >= options.maxRetries || closed.signal.aborted) throw outcome.error;
+      if (!outcome.again || tries >= options.maxRetries || closed.signal.aborted)
+        throw new HttpOutputError(outcome.error.message, outcome.again, outcome.retryAfterMs);
       const delay = Math.max(options.retryDelayMs * 2 ** tries, outcome.retryAfterMs);
       await pause(Math.min(delay, MAX_DELAY_MS));
     }
@@ -118,7 +130,7 @@ export function httpChannel(options: HttpOptions): Channel {
   return {
     name: 'http',
     async write(messages) {
-      let lost: Error | null = null;
+      let lost: HttpOutputError | null = null;
       let count = 0;
       for (const { line } of messages) {
         if (timeouts > options.maxConsecutiveTimeouts) {
@@ -127,11 +139,16 @@ export function httpChannel(options: HttpOptions): Channel {
         try {
           await post(line);
         } catch (error) {
-          lost = error as Error;
+          lost = error as HttpOutputError;
           count++;
         }
       }
-      if (lost !== null) throw new Error(`${count} of ${messages.length} alerts not delivered: ${lost.message}`);
+      if (lost !== null)
+        throw new HttpOutputError(
+          `${count} of ${messages.length} alerts not delivered: ${lost.message}`,
+          lost.retry,
+          lost.retryAfterMs,
+        );
     },
     async close() {
       closed.abort();

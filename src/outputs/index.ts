@@ -1,4 +1,6 @@
 /** The local channels of alerts, as Falco's configuration names them. Each is loaded only when it is on. */
+import { hash } from 'node:crypto';
+import { join } from 'node:path';
 import type { Config } from '../config/index.ts';
 import { log } from '../log.ts';
 import type { Channel, Message } from './channel.ts';
@@ -25,8 +27,12 @@ const HTTP_RETRY_DELAY_MS = 250;
 /** Opens the channels that the configuration turns on, plus `extra` ones. */
 export async function openOutputs(config: Config, extra: readonly Channel[] = []): Promise<Outputs> {
   const channels = [...(await configuredChannels(config)), ...extra];
+  const durable = channels.filter(({ isDurable }) => isDurable);
+  /** Messages that not all durable channels have yet, with how many of them have not. */
+  const unstored = new Map<Message, number>();
   const lanes = channels.map((channel) =>
     createLane(channel, {
+      ...(channel.isDurable && { onDone: stored }),
       capacity: config.outputs_queue.capacity,
       timeoutMs: config.output_timeout,
       lingerMs: config.buffered_outputs && channel.name === 'stdout' ? LINGER_MS : 0,
@@ -35,19 +41,38 @@ export async function openOutputs(config: Config, extra: readonly Channel[] = []
       onError: (name, error) => log.error(`${name} output: ${error.message}`),
     }),
   );
+  const first = lanes.filter(({ channel }) => channel.isDurable);
+  const others = lanes.filter(({ channel }) => !channel.isDurable);
+
+  /** What has been printed must not be lost on the way elsewhere: printed is what is stored (or cannot be). */
+  function stored(messages: readonly Message[]): void {
+    for (const message of messages) {
+      const left = (unstored.get(message) ?? 1) - 1;
+      if (left > 0) {
+        unstored.set(message, left);
+        continue;
+      }
+      unstored.delete(message);
+      for (const lane of others) lane.push(message);
+    }
+  }
+
   return {
     push(message) {
-      for (const lane of lanes) lane.push(message);
+      if (durable.length > 0) unstored.set(message, durable.length);
+      for (const lane of durable.length > 0 ? first : others) lane.push(message);
     },
     async drainedTo(waiting) {
-      await Promise.all(lanes.map((lane) => lane.drainedTo(waiting)));
+      await Promise.all(first.map((lane) => lane.drainedTo(waiting)));
+      await Promise.all(others.map((lane) => lane.drainedTo(waiting)));
     },
     stats: () => Object.fromEntries(lanes.map((lane: Lane) => [lane.channel.name, lane.stats()])),
     async reopen() {
       await Promise.all(lanes.map((lane) => lane.reopen()));
     },
     async close(deadlineMs) {
-      await Promise.all(lanes.map((lane) => lane.close(deadlineMs)));
+      await Promise.all(first.map((lane) => lane.close(deadlineMs)));
+      await Promise.all(others.map((lane) => lane.close(deadlineMs)));
     },
   };
 }
@@ -65,10 +90,10 @@ async function configuredChannels(config: Config): Promise<Channel[]> {
     channels.push((await import('./program.ts')).programChannel(program.program, program.keep_alive));
   }
   if (http.enabled) {
-    const { httpChannel } = await import('./http.ts');
+    const { HttpOutputError, httpChannel } = await import('./http.ts');
     const { stdoutWriter } = await import('./stdout.ts');
     const echo = http.echo ? stdoutWriter() : null;
-    channels.push(
+    const open = (maxRetries: number): Channel =>
       httpChannel({
         url: http.url,
         userAgent: http.user_agent,
@@ -82,10 +107,14 @@ async function configuredChannels(config: Config): Promise<Channel[]> {
         keepAlive: http.keep_alive,
         echo: echo === null ? null : (body) => void echo(body).catch(() => {}),
         timeoutMs: windhover.http_output.timeout_ms,
-        maxRetries: windhover.http_output.max_retries,
+        maxRetries,
         maxConsecutiveTimeouts: http.max_consecutive_timeouts,
         retryDelayMs: HTTP_RETRY_DELAY_MS,
-      }),
+      });
+    channels.push(
+      await behindLog(open, windhover.http_output.max_retries, windhover.http_output.queue, http.url, (error) =>
+        error instanceof HttpOutputError ? (error.retry ? error.retryAfterMs : null) : 0,
+      ),
     );
   }
   if (Object.keys(windhover.forward).length > 0) {
@@ -93,4 +122,32 @@ async function configuredChannels(config: Config): Promise<Channel[]> {
     channels.push(await forwardChannel(windhover.forward, windhover.queue, config.json_output));
   }
   return channels;
+}
+
+/** The channel behind a durable log of its own; alone, with a warning, where there can be none. */
+async function behindLog(
+  open: (maxRetries: number) => Channel,
+  maxRetries: number,
+  folder: string,
+  url: string,
+  delayAfter: (error: Error) => number | null,
+): Promise<Channel> {
+  if (folder === '') return open(maxRetries);
+  // The queue tries again by itself, and for as long as it takes.
+  const channel = open(0);
+  const { durableChannel } = await import('./durable.ts');
+  // What waits for one receiver is nothing for another one.
+  const path = join(folder, hash('sha256', url, 'hex').slice(0, 16));
+  try {
+    return await durableChannel(channel, {
+      path,
+      delayAfter,
+      onRefused: (error) => log.error(`${channel.name} output: an alert was refused for good: ${error.message}`),
+      onWaiting: (error) => log.warning(`${channel.name} output: ${error.message}; it stays in the queue`),
+    });
+  } catch (error) {
+    log.warning(`${channel.name} output: alerts wait in memory alone: ${(error as Error).message}`);
+    await channel.close();
+    return open(maxRetries);
+  }
 }

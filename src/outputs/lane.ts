@@ -11,6 +11,8 @@ export interface LaneOptions {
   /** Messages were lost because the queue is full; told at most every {@link DROP_REPORT_MS}, with the total so far. */
   onDropped(channel: string, total: number): void;
   onError(channel: string, error: Error): void;
+  /** These messages are done with, well or not. */
+  onDone?(messages: readonly Message[]): void;
 }
 
 export interface LaneStats {
@@ -84,6 +86,7 @@ export function createLane(channel: Channel, options: LaneOptions): Lane {
         characters -= batch.reduce((sum, { line }) => sum + line.length, 0);
         inFlight = 0;
       }
+      options.onDone?.(batch);
       settleWaiters();
     }
     pumping = null;
@@ -99,6 +102,7 @@ export function createLane(channel: Channel, options: LaneOptions): Lane {
           reported = now;
           options.onDropped(channel.name, dropped);
         }
+        options.onDone?.([message]);
         return;
       }
       characters += message.line.length;
@@ -124,6 +128,7 @@ export function createLane(channel: Channel, options: LaneOptions): Lane {
       const timer = new Promise<boolean>((done) => setTimeout(done, deadlineMs, true).unref());
       if (await Promise.race([late, timer])) {
         dropped += waiting();
+        options.onDone?.(queue);
         queue = [];
       }
     },

@@ -73,7 +73,7 @@ export const SETTINGS = (url: string, host: string, port: number): Record<string
   openobserve: { hostport: url, username: 'u', password: 'p' },
   opsgenie: { apikey: 'KEY', url },
   'otlp.logs': { endpoint: `${url}/v1/logs` },
-  'otlp.metrics': { endpoint: `${url}/v1/metrics` },
+  'otlp.metrics': { endpoint: `${url}/v1/metrics`, protocol: 'http/protobuf' },
   'otlp.traces': { endpoint: `${url}/v1/traces` },
   pagerduty: { routingkey: 'KEY', url },
   policyreport: { enabled: true },

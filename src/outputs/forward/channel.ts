@@ -67,6 +67,7 @@ export async function forwardChannel(
 
   return {
     name: 'forward',
+    isDurable: true,
     async write(messages) {
       await Promise.all(messages.map(({ line }) => take(line)));
     },

@@ -80,6 +80,15 @@ mutualtlsclient: {certfile: /c}
     expect(outputs[0].options.port).toBe(514);
   });
 
+  it('leaves what a sample file has empty as it is', () => {
+    const { outputs, problems } = load(
+      'slack: {webhookurl: https://x, footer: "", outputformat: "", checkcert: "", maxconcurrentrequests: ""}',
+    );
+    expect(problems).toEqual([]);
+    expect(outputs[0].options).toMatchObject({ footer: '', outputformat: 'all' });
+    expect(outputs[0].common).toMatchObject({ checkcert: true, maxconcurrentrequests: 1 });
+  });
+
   it('reports everything wrong at once, with its place', () => {
     const { problems } = load(
       'listenport: many\nslack:\n  webhookurl: https://x\n  minimumpriority: horrible\n  webhokurl: y\nslakc: {}\n',

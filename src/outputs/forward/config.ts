@@ -236,6 +236,8 @@ export function loadConfig(
       const found = look('') ?? (option.secret ? fromSecretFile(look('_file')) : undefined);
       values[name] = option.default;
       if (found === undefined) continue;
+      // Sample files are full of `key: ""`: what is no text is then left as it is.
+      if (found.value === '' && (option.values !== undefined || ['integer', 'flag'].includes(option.type))) continue;
       const converted = convert(option, found.value);
       if ('problem' in converted)
         problems.push({ severity: 'error', message: `${prefix}${name}: ${converted.problem}`, place: found.place });

@@ -1,6 +1,6 @@
 import { textOf } from '../../forward/alert.ts';
 import { destination } from '../../forward/destination.ts';
-import { list } from '../../forward/option.ts';
+import { choice, list } from '../../forward/option.ts';
 import { attribute, RESOURCE } from './message.ts';
 import { otlpTransport, transportOptions } from './transport.ts';
 
@@ -13,7 +13,12 @@ export const otlpMetrics = destination({
   label: 'otlpmetrics',
   group: 'metrics',
   doc: 'The counter `falcosecurity_falco_rules_matches_total` over OpenTelemetry.',
-  options: { ...transportOptions, extraattributes: list('Output fields that become attributes.') },
+  options: {
+    ...transportOptions,
+    // Falcosidekick's default, for this signal alone.
+    protocol: choice('The encoding.', ['grpc', 'http/protobuf', 'http/json'], 'grpc'),
+    extraattributes: list('Output fields that become attributes.'),
+  },
   enabled: (o) => o.endpoint !== '',
   batch: () => ({ count: 1000, bytes: Number.POSITIVE_INFINITY, linger: FLUSH }),
   open(o, environment) {
