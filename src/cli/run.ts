@@ -7,7 +7,6 @@ import type { BehaviourSetup } from '../sensor/behaviour.ts';
 import { CommandError, EXIT_USAGE, newCommand, runCommand } from './command.ts';
 import { githubChannel, sarifChannel } from './findings.ts';
 import { addFlags, type FalcoFlags } from './flags.ts';
-import { readLockFile, writeLockFile } from './lock-file.ts';
 import { runSensor } from './runtime.ts';
 import { runInput } from './sensor.ts';
 import { setUp } from './setup.ts';
@@ -66,7 +65,7 @@ async function run(flags: RunFlags, argv: readonly string[]): Promise<number> {
   if (flags.failOn !== undefined && limit === null) {
     throw new CommandError(`Error: Unknown priority '${flags.failOn}'\n  Use ${PRIORITIES.join(', ')}.`, EXIT_USAGE);
   }
-  const behaviour = behaviourOf(flags);
+  const behaviour = await behaviourOf(flags);
   const machine = flags.format === 'sarif' || flags.format === 'github';
   const options = [
     ...(flags.option ?? []),
@@ -97,14 +96,18 @@ async function run(flags: RunFlags, argv: readonly string[]): Promise<number> {
   if (snapshot.behaviour !== null) {
     const lost = snapshot.sources.reduce((sum, { drops }) => sum + drops, 0);
     if (lost > 0) log.warning(`${lost} events were lost: what the command did is not known completely.`);
-    if (flags.profile !== undefined) writeLockFile(flags.profile, snapshot.behaviour.seen);
+    if (flags.profile !== undefined) (await lockFile()).writeLockFile(flags.profile, snapshot.behaviour.seen);
     if (snapshot.behaviour.outside > 0) return EXIT_ALERTS;
   }
   if (limit !== null && worst !== null && worst <= limit) return EXIT_ALERTS;
   return snapshot.commandStatus ?? 0;
 }
 
-function behaviourOf({ profile, locked }: RunFlags): BehaviourSetup | null {
+async function behaviourOf({ profile, locked }: RunFlags): Promise<BehaviourSetup | null> {
   if (profile === undefined && locked === undefined) return null;
-  return { cwd: process.cwd(), home: homedir(), locked: locked === undefined ? null : readLockFile(locked) };
+  const allowed = locked === undefined ? null : (await lockFile()).readLockFile(locked);
+  return { cwd: process.cwd(), home: homedir(), locked: allowed };
 }
+
+/** Only for who has one: what reads and checks it is large. */
+const lockFile = () => import('./lock-file.ts');

@@ -144,7 +144,11 @@ function changedForRestart(before: Config, after: Config): string[] {
   return FIXED_KEYS.filter((key) => !isDeepStrictEqual(before[key], after[key]));
 }
 
-/** Replay runs on this thread (and others, if asked to): nothing can overflow, and alerts come in the order of the capture. */
+/**
+ * Replay runs on this thread (and others, if asked to): nothing can overflow, and alerts come in the order of the
+ * capture. A sensor judges on a thread of its own, so that nothing else delays it; where there is nothing else, the
+ * process is smaller by a thread.
+ */
 async function openPipelineFor(
   setup: PipelineSetup,
   alerts: (messages: readonly Message[]) => void,
@@ -161,8 +165,22 @@ async function openPipelineFor(
     const { openPipeline } = await import('../pipeline.ts');
     return openPipeline(setup, { alerts, room });
   }
+  if (isAlone(setup)) {
+    const { openPipeline } = await import('../pipeline.ts');
+    const pipeline = await openPipeline(setup, { alerts, room: null });
+    (await import('../sensor/privileges.ts')).giveUpCapabilities(setup);
+    return pipeline;
+  }
   const { openRemotePipeline } = await import('./remote.ts');
   return openRemotePipeline(setup, { alerts }, verbose);
+}
+
+/** Whether a run watches a command and does nothing beside writing to standard output, so needs no power of its own for anything. */
+function isAlone({ config, command, record, behaviour }: PipelineSetup): boolean {
+  if (command === null || record !== null || behaviour || config.capture.enabled) return false;
+  const { syslog_output, file_output, program_output, http_output, webserver, metrics, log_syslog, windhover } = config;
+  const others = [syslog_output, file_output, program_output, http_output, webserver, metrics];
+  return !log_syslog && !others.some(({ enabled }) => enabled) && Object.keys(windhover.forward).length === 0;
 }
 
 function form({ loaded: { config }, setup }: RunInput): Parameters<typeof formatInternalAlert>[1] {

@@ -72,6 +72,9 @@ try {
     alerts: (messages) => post({ kind: 'alerts', messages }),
     room: null,
   });
+  if (setup.config.engine.kind !== 'nodriver' && pipeline.sources.includes('syscall')) {
+    (await import('../sensor/privileges.ts')).giveUpCapabilities(setup);
+  }
   port.on('message', (message: ToWorker) => {
     serve(pipeline, message).catch((error) => {
       // Reaches the other side as the worker's error.
