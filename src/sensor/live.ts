@@ -1,14 +1,5 @@
 /** Live system calls: the probe with the scope, the selection of events and the command that a setup asks for. */
-import { release } from 'node:os';
-import { isMainThread } from 'node:worker_threads';
-import {
-  Capability,
-  type CapabilityName,
-  dropCapabilities,
-  effectiveCapabilities,
-  onlineCpus,
-  systemCalls,
-} from '../bpf/index.ts';
+import { onlineCpus } from '../bpf/index.ts';
 import type { Config } from '../config/index.ts';
 import { deriveFilter } from '../engine/index.ts';
 import { EVENTS, EventType } from '../event/index.ts';
@@ -48,7 +39,6 @@ export function openLive(setup: PipelineSetup, rules: LoadedRules): OpenSource {
     if (!hasAlternative(program, source.skipped))
       log.warning(`The kernel does not take the program ${program}: ${reason}`);
   }
-  if (!isMainThread) giveUpCapabilities(setup);
   let command: Command | null = null;
   let totals = noTotals();
   return {
@@ -85,29 +75,6 @@ const ALTERNATIVES = ['wh_uring_submit_req', 'wh_uring_submit_sqe'];
 
 function hasAlternative(program: string, skipped: ReadonlyMap<string, string>): boolean {
   return ALTERNATIVES.includes(program) && !ALTERNATIVES.every((name) => skipped.has(name));
-}
-
-/** Since 6.4 a map is read and changed by whoever holds its descriptor; before, bpf(2) is refused to the unprivileged. */
-const MAPS_BY_DESCRIPTOR = [6, 4] as const;
-
-/**
- * The judging thread loaded the probe and needs none of that power again. It keeps what reading other processes in
- * /proc takes, what passing a signal to the watched command takes, and what writing a recording where the user wants
- * it takes. The command itself was made before and has all that the user has.
- */
-function giveUpCapabilities({ config, command, record }: PipelineSetup): void {
-  const sys = systemCalls();
-  const [major = 0, minor = 0] = release().split('.').map(Number);
-  const [sinceMajor, sinceMinor] = MAPS_BY_DESCRIPTOR;
-  const keep: CapabilityName[] = ['DAC_READ_SEARCH', 'SYS_PTRACE'];
-  if (major < sinceMajor || (major === sinceMajor && minor < sinceMinor)) keep.push('BPF');
-  if (command !== null) keep.push('KILL');
-  if (record !== null || config.capture.enabled) keep.push('DAC_OVERRIDE');
-  const have = effectiveCapabilities(sys);
-  dropCapabilities(
-    sys,
-    keep.filter((name) => (have & (1n << BigInt(Capability[name]))) !== 0n),
-  );
 }
 
 function open(setup: PipelineSetup, rules: LoadedRules): SyscallSource {
