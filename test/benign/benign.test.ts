@@ -15,7 +15,11 @@ const NEEDS: Readonly<Record<string, string>> = {
   npm: 'command -v npm',
   dpkg: 'command -v dpkg-deb',
   make: 'command -v make && command -v gcc',
-  git: 'command -v git',
+  git: 'command -v git && test -e "$(git --exec-path)/git-daemon"',
+  sshd: 'command -v sshd && command -v ssh',
+  apt: 'command -v apt-get',
+  cron: 'command -v cron',
+  docker: 'command -v dockerd && command -v busybox',
   postgres: 'ls /usr/lib/postgresql/*/bin/initdb && id postgres',
   nginx: 'command -v nginx',
 };
@@ -27,7 +31,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const scripts = readdirSync(FOLDER)
-  .filter((name) => name.endsWith('.sh') && name !== 'prelude.sh')
+  .filter((name) => name.endsWith('.sh') && !['prelude.sh', 'setup.sh'].includes(name))
   .map((name) => name.slice(0, -3));
 
 test.for(scripts)('%s', async (name, context) => {
@@ -55,6 +59,7 @@ test.for(scripts)('%s', async (name, context) => {
     `PATH=${PATH}`,
     'unshare',
     '--mount',
+    '--net',
     'sh',
     '-c',
     script,

@@ -6,7 +6,11 @@ git init -q origin
 cd origin
 for i in 1 2 3 4 5 6 7 8; do echo "$i" >"file-$i"; git add .; git commit -qm "change $i"; done
 cd ..
-git clone -q "file:///home/builder/origin" copy
+git daemon --listen=127.0.0.1 --port=54418 --base-path=/home/builder --export-all --pid-file=/home/builder/git.pid --detach
+until_true test -s git.pid
+git clone -q git://127.0.0.1:54418/origin copy
+git clone -q "file:///home/builder/origin" another
+kill "$(cat git.pid)"
 cd copy
 git switch -qc topic
 echo more >>file-1
