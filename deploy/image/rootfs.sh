@@ -45,7 +45,10 @@ mkdir -p "$app/rules"
 cp -r "$here"/rules/*.yaml "$here/rules/kubernetes" "$app/rules/"
 rm -rf "$app/rules/kubernetes/tests"
 # Where Falco's image has them: configurations and mounts that were made for it find what they expect.
-cat "$here"/rules/*.yaml >"$root/etc/falco/falco_rules.yaml"
+for rules in "$here"/rules/*.yaml; do
+  cat "$rules"
+  echo
+done >"$root/etc/falco/falco_rules.yaml"
 cp "$here/rules/kubernetes/audit.yaml" "$root/etc/falco/k8s_audit_rules.yaml"
 
 # No shell is needed to start it, and none is there. The flags of V8 are those of bin/windhover: one may stand in the first

@@ -1,7 +1,10 @@
 import { spawn } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { busyboxRoot, type Daemon, docker, dockerImage, enginesMissing, startDocker } from './engines.ts';
+import { ROOT } from '../live/sensor.ts';
+import { busyboxRoot, type Daemon, docker, dockerImage, enginesMissing, run, startDocker } from './engines.ts';
 import { makeCgroup, type RunningSensor, startSensor } from './sensor.ts';
 
 /** A real Docker daemon; the sensor watches nothing but this test's containers. */
@@ -104,10 +107,37 @@ test('a container of a daemon that was restarted', async (ctx) => {
   });
 });
 
+test('the image runs under Docker, without privileges, as docs/containers.md says', async (ctx) => {
+  if (missing !== null) ctx.skip(missing);
+  const root = join(daemon.folder, 'windhover-root');
+  mkdirSync(root);
+  run(`${ROOT}deploy/image/rootfs.sh`, root);
+  dockerImage(daemon, 'windhover:dev', root, 'ENTRYPOINT ["/usr/bin/windhover"]', 'ENV HOST_ROOT=/host');
+  const mounts = ['/proc:/host/proc', '/etc:/host/etc', '/sys/fs/cgroup:/sys/fs/cgroup'];
+  mounts.push(
+    '/sys/kernel/tracing:/sys/kernel/tracing',
+    `${daemon.folder}:/host${daemon.folder}`,
+    `${RULES}:/rules.yaml`,
+  );
+  docker(
+    daemon.socket,
+    ...['run', '-d', '--name', 'windhover', '--network=none', '--read-only', '-e', 'WINDHOVER_REQUIRE_SCOPE=1'],
+    // Docker 20.10 does not know BPF and PERFMON yet.
+    ...['--cap-drop=ALL', '--cap-add=SYS_ADMIN', '--cap-add=SYS_PTRACE', '--cap-add=DAC_READ_SEARCH'],
+    ...mounts.flatMap((mount) => ['-v', `${mount}:ro`]),
+    ...['windhover:dev', '-r', '/rules.yaml', '-o', `windhover.scope=cgroup=${cgroup.directory}`],
+    ...['-o', 'log_stderr=true', '-o', `windhover.containers.engines={"docker":{"sockets":["${daemon.socket}"]}}`],
+  );
+  const log = (): string => run('sh', '-c', `docker -H unix://${daemon.socket} logs windhover 2>&1`);
+  await expect.poll(log, { timeout: 60_000, interval: 300 }).toContain('Enabled event sources');
+  await terminal('one', 'true from-the-image');
+  await expect.poll(log, { timeout: 60_000, interval: 300 }).toMatch(/true from-the-image.*container_name=one/);
+}, 180_000);
+
 test('no alert of short-lived containers lacks metadata', async (ctx) => {
   if (missing !== null) ctx.skip(missing);
   const names = Array.from({ length: 200 }, (_, i) => `windhover-mark-${i}`);
-  const run = (mark: string): Promise<void> =>
+  const runOnce = (mark: string): Promise<void> =>
     new Promise((resolve, reject) => {
       const args = ['run', '--rm', '--network=none', '--cgroup-parent', cgroup.parent, IMAGE, 'true', mark];
       const child = spawn('docker', ['-H', `unix://${daemon.socket}`, ...args], {
@@ -124,7 +154,7 @@ test('no alert of short-lived containers lacks metadata', async (ctx) => {
     });
   const work = [...names];
   const worker = async (): Promise<void> => {
-    for (let mark = work.pop(); mark !== undefined; mark = work.pop()) await run(mark);
+    for (let mark = work.pop(); mark !== undefined; mark = work.pop()) await runOnce(mark);
   };
   await Promise.all(Array.from({ length: 4 }, worker));
   for (const name of names) await sensor.alert(({ output }) => output.includes(`${name} `));

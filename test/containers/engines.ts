@@ -2,12 +2,14 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const RUNC = fileURLToPath(new URL('runc.sh', import.meta.url));
 const BUSYBOX = '/bin/busybox';
+/** What test/kubernetes/build.sh makes. */
+export const BUILT = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'windhover-test/bin');
 
 /** A reason to skip tests; where all that they need must be there (CI), it is an error. */
 export function orFail(reason: string): string {
@@ -182,13 +184,7 @@ export function podmanScript(folder: string): string {
 /** containerd with the Container Runtime Interface, and pods whose network leads nowhere. */
 export function startContainerd(folder = mkdtempSync(join(tmpdir(), 'windhover-containerd-'))): Promise<Daemon> {
   const socket = join(folder, 'containerd.sock');
-  mkdirSync(join(folder, 'cni/bin'), { recursive: true });
-  mkdirSync(join(folder, 'cni/conf'), { recursive: true });
-  for (const [name, script] of Object.entries(CNI_PLUGINS)) {
-    writeFileSync(join(folder, 'cni/bin', name), script, { mode: 0o755 });
-  }
-  const network = { cniVersion: '0.4.0', name: 'nowhere', plugins: [{ type: 'nowhere' }] };
-  writeFileSync(join(folder, 'cni/conf/10-nowhere.conflist'), JSON.stringify(network));
+  writeNetwork(folder);
   writeFileSync(
     join(folder, 'config.toml'),
     `version = 2
@@ -223,6 +219,67 @@ oom_score = 0
     socket,
     () => run('ctr', '-a', socket, 'version') !== '',
     () => endTasks(socket),
+  );
+}
+
+/** Why no CRI-O can be started here; null when it can. */
+export function crioMissing(): string | null {
+  return existsSync(join(BUILT, 'crio')) ? null : 'crio is not built (test/kubernetes/setup.sh)';
+}
+
+/** CRI-O; its pods have a network that leads nowhere. */
+export function startCrio(): Promise<Daemon> {
+  const folder = mkdtempSync(join(tmpdir(), 'windhover-crio-'));
+  const socket = join(folder, 'crio.sock');
+  writeNetwork(folder);
+  writeFileSync(join(folder, 'policy.json'), '{"default":[{"type":"insecureAcceptAnything"}]}');
+  writeFileSync(
+    join(folder, 'crio.conf'),
+    `[crio]
+root = "${folder}/storage"
+runroot = "${folder}/run"
+storage_driver = "vfs"
+version_file = "${folder}/version"
+version_file_persist = "${folder}/version-persist"
+clean_shutdown_file = "${folder}/clean"
+log_dir = "${folder}/logs"
+[crio.api]
+listen = "${socket}"
+stream_port = "0"
+[crio.runtime]
+conmon = "/usr/bin/conmon"
+conmon_cgroup = "pod"
+cgroup_manager = "cgroupfs"
+default_runtime = "runc"
+container_exits_dir = "${folder}/exits"
+container_attach_socket_dir = "${folder}/attach"
+namespaces_dir = "${folder}/namespaces"
+pinns_path = "${BUILT}/pinns"
+hooks_dir = []
+[crio.runtime.runtimes.runc]
+runtime_path = "${RUNC}"
+runtime_type = "oci"
+runtime_root = "${folder}/runc"
+[crio.image]
+pause_image = "windhover.test/pause:1"
+pause_command = ""
+signature_policy = "${folder}/policy.json"
+[crio.network]
+network_dir = "${folder}/cni/conf"
+plugin_dirs = ["${folder}/cni/bin"]
+[crio.metrics]
+enable_metrics = false
+`,
+  );
+  const args = ['--config', join(folder, 'crio.conf'), '--config-dir', ''];
+  // Containers are removed through its own interface.
+  return startDaemon(
+    join(BUILT, 'crio'),
+    args,
+    folder,
+    socket,
+    () => existsSync(socket),
+    () => {},
   );
 }
 
@@ -261,6 +318,16 @@ echo '{"cniVersion":"0.4.0","interfaces":[{"name":"lo","sandbox":"'"$CNI_NETNS"'
 `,
 } as const;
 
+function writeNetwork(folder: string): void {
+  mkdirSync(join(folder, 'cni/bin'), { recursive: true });
+  mkdirSync(join(folder, 'cni/conf'), { recursive: true });
+  for (const [name, script] of Object.entries(CNI_PLUGINS)) {
+    writeFileSync(join(folder, 'cni/bin', name), script, { mode: 0o755 });
+  }
+  const network = { cniVersion: '0.4.0', name: 'nowhere', plugins: [{ type: 'nowhere' }] };
+  writeFileSync(join(folder, 'cni/conf/10-nowhere.conflist'), JSON.stringify(network));
+}
+
 /** A root directory of busybox alone. */
 export function busyboxRoot(folder: string): string {
   const root = join(folder, 'busybox-root');
@@ -285,7 +352,7 @@ export function dockerImage(daemon: Daemon, name: string, root: string, ...chang
   rmSync(tar);
 }
 
-/** Makes an image of a root directory in Podman. */
+/** Makes an image of a root directory in Podman, or in CRI-O, which keeps its images in the same way. */
 export function podmanImage(folder: string, name: string, root: string, ...changes: readonly string[]): void {
   const tar = join(folder, 'image.tar');
   run('tar', '-C', root, '-cf', tar, '.');

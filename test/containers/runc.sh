@@ -20,6 +20,7 @@ files=()
 [ -z "$starts" ] || files+=("$bundle/config.json")
 [ -z "$process" ] || files+=("$process")
 for file in "${files[@]}"; do
-  [ ! -f "$file" ] || sed -i -E 's/"CAP_SYS_RESOURCE",?//g; s/,\]/]/g; s/"oomScoreAdj":-[0-9]+/"oomScoreAdj":0/g; s/"rlimits":\[[^]]*\],//; s/,"rlimits":\[[^]]*\]//' "$file"
+  [ ! -f "$file" ] || perl -0pi -e 's/"CAP_SYS_RESOURCE"\s*,?//g; s/,\s*\]/]/g; s/("oomScoreAdj"\s*:\s*)-\d+/${1}0/g;
+    s/"rlimits"\s*:\s*\[[^]]*\]\s*,//; s/,\s*"rlimits"\s*:\s*\[[^]]*\]//' "$file"
 done
 exec /usr/sbin/runc "$@"

@@ -1,6 +1,6 @@
 /** A sensor that runs beside its test, scoped in the kernel to one control group. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type AlertLine, ROOT } from '../live/sensor.ts';
 
@@ -80,7 +80,13 @@ function end(child: ChildProcess): Promise<void> {
 }
 
 /** A control group for the containers of a test: its name, as engines take it, and its directory in the unified hierarchy. */
-export function makeCgroup(name: string): { readonly parent: string; readonly directory: string; remove(): void } {
+export function makeCgroup(name: string): {
+  readonly parent: string;
+  readonly directory: string;
+  /** Ends every process in it. */
+  end(): void;
+  remove(): void;
+} {
   const unified = existsSync('/sys/fs/cgroup/unified') ? '/sys/fs/cgroup/unified' : '/sys/fs/cgroup';
   const parent = `/windhover-${name}-${process.pid}`;
   const directory = join(unified, parent);
@@ -88,6 +94,7 @@ export function makeCgroup(name: string): { readonly parent: string; readonly di
   return {
     parent,
     directory,
+    end: () => endTree(directory),
     remove() {
       for (const folder of hierarchies()) removeTree(join(folder, parent));
     },
@@ -97,6 +104,15 @@ export function makeCgroup(name: string): { readonly parent: string; readonly di
 function hierarchies(): string[] {
   const root = '/sys/fs/cgroup';
   return [root, ...readdirSync(root).map((name) => join(root, name))];
+}
+
+function endTree(directory: string): void {
+  for (const pid of readFileSync(join(directory, 'cgroup.procs'), 'utf8').split('\n')) {
+    if (pid !== '') process.kill(Number(pid), 'SIGKILL');
+  }
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    if (entry.isDirectory()) endTree(join(directory, entry.name));
+  }
 }
 
 function removeTree(directory: string): void {

@@ -1,18 +1,24 @@
 #!/bin/bash
-# Builds, from Go modules alone, what the tests of Kubernetes need, into ${XDG_CACHE_HOME:-~/.cache}/windhover-test/bin:
+# Builds, from Go modules alone, what the tests of Kubernetes and its runtimes need, into
+# ${XDG_CACHE_HOME:-~/.cache}/windhover-test/bin:
 #   kubelite  etcd, kube-apiserver, controller manager, scheduler, kubelet and kubectl as one program
 #             (about five minutes on two free cores, 2.4 GB of memory when it links)
 #   helm      (about a minute)
+#   crio      CRI-O, and pinns, which it calls (about a minute)
 # What is there in the wanted version stays. Give names to build only those. Run it niced and in the background.
 set -euo pipefail
 kubernetes=v1.33.13
 helm=v3.22.0
+# The last release that the module proxy has; the checksum database has it no more, so it is given here.
+crio=v1.24.1
+crio_sum=h1:Hjjy19WRbZSp84rvpsUU3NuOqPLiiy53gnhucEziuBA=
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/windhover-test
 mkdir -p "$cache/bin"
 . "$here/../../scripts/go.sh"
 
 has_kubelite() { "$cache/bin/kubelite" kubectl version --client 2>/dev/null | grep -q "$kubernetes"; }
+has_crio() { [ -x "$cache/bin/pinns" ] && "$cache/bin/crio" --version 2>/dev/null | grep -q "${crio#v}"; }
 has_helm() { "$cache/bin/helm" version --short 2>/dev/null | grep -q "$helm"; }
 
 kubelite() {
@@ -44,7 +50,29 @@ helm() {
     -ldflags "-s -w -X helm.sh/helm/v3/internal/version.version=$helm" "helm.sh/helm/v3/cmd/helm@$helm"
 }
 
-[ $# -gt 0 ] || set -- kubelite helm
+crio() {
+  # What CRI-O is made of is checked by its own go.sum.
+  export GONOSUMDB='*' GOFLAGS=-mod=readonly
+  local source=$cache/crio-source folder
+  folder=$(go mod download -json "github.com/cri-o/cri-o@$crio" | tee "$cache/crio.json" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+  grep -qF "\"Sum\": \"$crio_sum\"" "$cache/crio.json"
+  rm -rf "$source"
+  cp -r "$folder" "$source"
+  chmod -R u+w "$source"
+  cd "$source"
+  rm -rf vendor
+  # A second monitor of containers, which the proxy does not have and these tests do not use.
+  mkdir -p conmon-rs/pkg/client
+  printf 'module github.com/containers/conmon-rs\n' >conmon-rs/go.mod
+  cp "$here/conmon-rs/client.go" conmon-rs/pkg/client/
+  go mod edit -replace github.com/containers/conmon-rs=./conmon-rs
+  gcc -O2 -o "$cache/bin/pinns" pinns/src/*.c
+  go build -p 2 -trimpath -ldflags '-s -w -checklinkname=0' \
+    -tags 'containers_image_openpgp exclude_graphdriver_btrfs exclude_graphdriver_devicemapper' -o "$cache/bin/crio" ./cmd/crio
+  rm -rf "$source"
+}
+
+[ $# -gt 0 ] || set -- kubelite helm crio
 for part in "$@"; do
   if "has_$part"; then continue; fi
   echo "windhover: building $part from Go modules, once" >&2

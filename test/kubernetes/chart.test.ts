@@ -115,6 +115,67 @@ describe('the chart', () => {
     expect(config(many)).toMatchObject({ json_output: true, priority: 'warning', http_output: { enabled: true } });
   });
 
+  test('forwarder, hub and responder, under the names that the chart of Falco gives them', (ctx) => {
+    if (missing !== null) ctx.skip(missing);
+    const text = run(HELM, 'template', 'wh', CHART, '-n', 'security', '--kube-version', '1.33.0', ...valuesFile('all'));
+    const manifests = parseAllDocuments(text).flatMap((document) => (document.toJS() as Manifest | null) ?? []);
+    const of = (kind: string, name: string) => manifests.find((one) => one.kind === kind && one.metadata.name === name);
+    const parts = manifests.filter(({ kind }) => kind === 'StatefulSet');
+    expect(parts.map(({ metadata }) => metadata.name).sort()).toEqual([
+      'wh-falco-talon',
+      'wh-falcosidekick',
+      'wh-falcosidekick-ui',
+    ]);
+    for (const part of parts) {
+      const { name } = part.metadata;
+      expect(container(part).securityContext, name).toMatchObject({
+        runAsNonRoot: true,
+        readOnlyRootFilesystem: true,
+        capabilities: { drop: ['ALL'] },
+      });
+      expect(part.spec.volumeClaimTemplates, name).toHaveLength(1);
+      expect(of('Service', name), name).toBeDefined();
+      expect(of('NetworkPolicy', name), name).toBeDefined();
+    }
+    const falco = parseAllDocuments(of('ConfigMap', 'wh-windhover')?.data['falco.yaml'])[0]?.toJS();
+    expect(falco).toMatchObject({
+      json_output: true,
+      http_output: { enabled: true, url: 'http://wh-falcosidekick.security.svc.cluster.local:2801' },
+    });
+    const sidekick = parseAllDocuments(of('Secret', 'wh-falcosidekick')?.stringData['config.yaml'])[0]?.toJS();
+    expect(sidekick).toEqual({
+      customfields: { environment: 'production', datacenter: 'eu-1' },
+      slack: { webhookurl: 'https://hooks.slack.test/services/X', minimumpriority: 'warning' },
+    });
+    expect(container(of('StatefulSet', 'wh-falcosidekick')).envFrom).toEqual([
+      { secretRef: { name: 'sidekick-secrets' } },
+    ]);
+    expect(of('PodDisruptionBudget', 'wh-falcosidekick')).toBeDefined();
+    expect(of('Ingress', 'wh-falcosidekick-ui')?.spec.rules[0].host).toBe('falco.example');
+    // What Talon may do by default is to look.
+    for (const rule of of('ClusterRole', 'wh-falco-talon')?.rules ?? []) expect(rule.verbs).toEqual(['get', 'list']);
+  });
+
+  test('an update starts the new sensor first, where both can listen', (ctx) => {
+    if (missing !== null) ctx.skip(missing);
+    const strategy = (...args: readonly string[]) => render(...args).get('DaemonSet')?.spec.updateStrategy;
+    expect(strategy()).toEqual({ type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } });
+    expect(strategy('--set=hostNetwork=true')).toEqual({ type: 'RollingUpdate' });
+    expect(strategy('--set=controller.daemonset.updateStrategy.type=OnDelete')).toEqual({ type: 'OnDelete' });
+  });
+
+  test('certificates out of the values', (ctx) => {
+    if (missing !== null) ctx.skip(missing);
+    const text =
+      'certs.server.key=KEY,certs.server.crt=CRT,certs.ca.crt=CA,certs.client.key=CKEY,certs.client.crt=CCRT';
+    const rendered = render(`--set=${text}`);
+    const mounts = container(rendered.get('DaemonSet')).volumeMounts.map(
+      (mount: { mountPath: string }) => mount.mountPath,
+    );
+    expect(mounts).toEqual(expect.arrayContaining(['/etc/falco/certs', '/etc/falco/certs/client']));
+    expect(rendered.get('Secret')?.stringData).toEqual({ 'client.crt': 'CCRT', 'client.key': 'CKEY' });
+  });
+
   test('the plain manifests are what it gives by default', (ctx) => {
     if (missing !== null) ctx.skip(missing);
     const folder = mkdtempSync(join(tmpdir(), 'windhover-manifests-'));

@@ -12,14 +12,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { type Daemon, endTasks, orFail, run, startContainerd } from '../containers/engines.ts';
+import { BUILT, type Daemon, endTasks, orFail, run, startContainerd } from '../containers/engines.ts';
 import { makeCgroup } from '../containers/sensor.ts';
 
-const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'windhover-test');
-export const KUBELITE = join(CACHE, 'bin/kubelite');
-export const HELM = join(CACHE, 'bin/helm');
+export const KUBELITE = join(BUILT, 'kubelite');
+export const HELM = join(BUILT, 'helm');
 
 export interface Cluster {
   readonly containerd: Daemon;

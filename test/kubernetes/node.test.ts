@@ -153,6 +153,12 @@ function helm(...args: readonly string[]): string {
   return run(HELM, '--kubeconfig', cluster.kubeconfig, ...args);
 }
 
+/** Nothing forwards the address of the service here. */
+const apiServer = (): { name: string; value: string }[] => [
+  { name: 'KUBERNETES_SERVICE_HOST', value: '127.0.0.1' },
+  { name: 'KUBERNETES_SERVICE_PORT', value: new URL(cluster.server).port },
+];
+
 async function install(...further: readonly string[]): Promise<void> {
   const [port] = await freePorts(1);
   const values = {
@@ -160,13 +166,7 @@ async function install(...further: readonly string[]): Promise<void> {
     hostNetwork: true,
     scope: `cgroup=/sys/fs/cgroup${scope}`,
     requireScope: true,
-    // Nothing forwards the address of the service here.
-    extra: {
-      env: [
-        { name: 'KUBERNETES_SERVICE_HOST', value: '127.0.0.1' },
-        { name: 'KUBERNETES_SERVICE_PORT', value: new URL(cluster.server).port },
-      ],
-    },
+    extra: { env: apiServer() },
     collectors: { containerEngine: { engines: { cri: { sockets: [cluster.containerd.socket] } } } },
     falco: { json_output: true, rule_matching: 'all', webserver: { listen_port: port } },
     customRules: { 'test.yaml': RULES },
@@ -189,6 +189,10 @@ test('the DaemonSet of the chart, without privileges, detects a shell by kubectl
   expect(securityContext.capabilities.drop).toEqual(['ALL']);
   expect(securityContext).toMatchObject({ readOnlyRootFilesystem: true, allowPrivilegeEscalation: false });
   await checkShell('windhover', selector, 'from-chart');
+  // Rules of one's own come on top of those in the image.
+  const log = await logOf('windhover', selector);
+  expect(log).toContain('/etc/falco/falco_rules.yaml');
+  expect(log).toContain('/etc/falco/rules.d/test.yaml');
 }, 180_000);
 
 test('what stands around a pod is known, also after the API server was away', async (ctx) => {
@@ -372,6 +376,7 @@ test('the whole chart: alerts go through the forwarder to the hub and the respon
       rbac: { rules: [{ apiGroups: [''], resources: ['pods'], verbs: ['get', 'patch'] }] },
       config: {
         listenPort: responder,
+        extraEnv: apiServer(),
         rulesOverride: `
 - action: Mark
   actionner: kubernetes:label
@@ -398,6 +403,40 @@ test('the whole chart: alerts go through the forwarder to the hub and the respon
   );
   helm('uninstall', 'windhover', '-n', 'windhover', '--wait');
 }, 240_000);
+
+test('audit events go to a deployment that may do nothing on its node', async (ctx) => {
+  if (missing !== null) ctx.skip(missing);
+  const [port, web] = await freePorts(2);
+  const file = join(cluster.containerd.folder, 'audit.json');
+  const values = {
+    image: { repository: 'windhover.test/windhover', tag: 'dev', pullPolicy: 'Never' },
+    hostNetwork: true,
+    metrics: { enabled: true },
+    falco: {
+      json_output: true,
+      webserver: { listen_port: web },
+      plugins: [{ name: 'k8saudit', open_params: `http://:${port}/k8s-audit` }, { name: 'json' }],
+    },
+  };
+  writeFileSync(file, JSON.stringify(values));
+  const chart = `${ROOT}deploy/charts/windhover`;
+  const place = ['-n', 'audit', '--create-namespace', '--wait', '--timeout', '120s'];
+  helm('install', 'audit', chart, ...place, '-f', here('values/k8saudit.yaml'), '-f', file);
+  const event = {
+    ...{ kind: 'Event', apiVersion: 'audit.k8s.io/v1', stage: 'ResponseComplete', verb: 'create' },
+    ...{ user: { username: 'alice' }, responseStatus: { code: 201 }, stageTimestamp: '2026-01-02T03:04:05.000001Z' },
+    objectRef: { resource: 'namespaces', name: 'theirs', apiVersion: 'v1' },
+  };
+  const headers = { 'content-type': 'application/json' };
+  const send = (body: string) => fetch(`http://127.0.0.1:${port}/k8s-audit`, { method: 'POST', body, headers });
+  expect((await send(JSON.stringify(event))).status).toBe(200);
+  expect((await send('no audit event')).status).toBe(400);
+  const alert = await logged('audit', 'app.kubernetes.io/instance=audit', () => true);
+  expect(alert).toMatchObject({ source: 'k8s_audit', rule: 'K8s Namespace Created' });
+  const metrics = await (await fetch(`http://127.0.0.1:${web}/metrics`)).text();
+  expect(metrics).toContain('falcosecurity_scap_n_drops_refused_requests_total{evt_source="k8s_audit"} 1');
+  helm('uninstall', 'audit', '-n', 'audit', '--wait');
+}, 120_000);
 
 test('the API server takes the chart as it is', async (ctx) => {
   if (missing !== null) ctx.skip(missing);

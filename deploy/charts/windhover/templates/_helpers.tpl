@@ -137,7 +137,8 @@ seccompProfile: {{ toJson .Values.seccompProfile }}
 {{- $engine := dict "kind" "modern_ebpf" "modern_ebpf" (dict "buf_size_preset" .Values.driver.modernEbpf.bufSizePreset "cpus_for_each_buffer" .Values.driver.modernEbpf.cpusForEachBuffer) -}}
 {{- if not .Values.driver.enabled -}}{{- $engine = dict "kind" "nodriver" -}}{{- end -}}
 {{- $_ := set $config "engine" $engine -}}
-{{- if .Values.metrics.enabled -}}
+{{- /* The hub asks sensors how they are. */ -}}
+{{- if or .Values.metrics.enabled (include "windhover.hubEnabled" .) -}}
 {{- $_ := set $config "metrics" (dict "enabled" true "interval" .Values.metrics.interval "output_rule" .Values.metrics.outputRule "rules_counters_enabled" .Values.metrics.rulesCountersEnabled "resource_utilization_enabled" .Values.metrics.resourceUtilizationEnabled "state_counters_enabled" .Values.metrics.stateCountersEnabled "kernel_event_counters_enabled" .Values.metrics.kernelEventCountersEnabled "kernel_event_counters_per_cpu_enabled" .Values.metrics.kernelEventCountersPerCPUEnabled "libbpf_stats_enabled" .Values.metrics.libbpfStatsEnabled "plugins_metrics_enabled" .Values.metrics.pluginsMetricsEnabled "jemalloc_stats_enabled" .Values.metrics.jemallocStatsEnabled "convert_memory_to_mb" .Values.metrics.convertMemoryToMB "include_empty_values" .Values.metrics.includeEmptyValues) -}}
 {{- end -}}
 {{- $first := "" -}}
@@ -156,6 +157,28 @@ seccompProfile: {{ toJson .Values.seccompProfile }}
 {{- $own := dict "scope" .Values.scope "require_scope" .Values.requireScope "containers" $containers "kubernetes" $kubernetes -}}
 {{- $_ := set $config "windhover" (mergeOverwrite $own (default (dict) .Values.falco.windhover)) -}}
 {{- toYaml $config -}}
+{{- end -}}
+
+{{/* Whether the certificates come from the values. */}}
+{{- define "windhover.ownCerts" -}}
+{{- if and (not .Values.certs.existingSecret) (or .Values.certs.server.crt .Values.certs.ca.crt) -}}true{{- end -}}
+{{- end -}}
+{{- define "windhover.ownClientCerts" -}}
+{{- if and (not .Values.certs.existingClientSecret) .Values.certs.client.crt -}}true{{- end -}}
+{{- end -}}
+{{- define "windhover.certsSecret" -}}
+{{- if .Values.certs.existingSecret -}}{{ .Values.certs.existingSecret }}{{- else if include "windhover.ownCerts" . -}}{{ include "windhover.fullname" . }}-certs{{- end -}}
+{{- end -}}
+{{- define "windhover.clientCertsSecret" -}}
+{{- if .Values.certs.existingClientSecret -}}{{ .Values.certs.existingClientSecret }}{{- else if include "windhover.ownClientCerts" . -}}{{ include "windhover.fullname" . }}-client-certs{{- end -}}
+{{- end -}}
+
+{{- define "windhover.updateStrategy" -}}
+{{- $strategy := deepCopy .Values.controller.daemonset.updateStrategy -}}
+{{- if and (eq $strategy.type "RollingUpdate") (not $strategy.rollingUpdate) (not .Values.hostNetwork) -}}
+{{- $_ := set $strategy "rollingUpdate" (dict "maxSurge" 1 "maxUnavailable" 0) -}}
+{{- end -}}
+{{- toYaml $strategy -}}
 {{- end -}}
 
 {{/* Directories of the engines' sockets: mounted as directories, because a socket is a new file after a restart. */}}

@@ -76,8 +76,11 @@ spec:
         {{- if .Values.customRules }}
         - { name: rules, mountPath: /etc/falco/rules.d, readOnly: true }
         {{- end }}
-        {{- if .Values.certs.existingSecret }}
+        {{- if include "windhover.certsSecret" . }}
         - { name: certs, mountPath: /etc/falco/certs, readOnly: true }
+        {{- end }}
+        {{- if include "windhover.clientCertsSecret" . }}
+        - { name: client-certs, mountPath: /etc/falco/certs/client, readOnly: true }
         {{- end }}
         {{- if .Values.driver.enabled }}
         - { name: proc, mountPath: /host/proc, readOnly: true }
@@ -95,8 +98,11 @@ spec:
     {{- if .Values.customRules }}
     - { name: rules, configMap: { name: {{ include "windhover.fullname" . }}-rules } }
     {{- end }}
-    {{- with .Values.certs.existingSecret }}
+    {{- with include "windhover.certsSecret" . }}
     - { name: certs, secret: { secretName: {{ . }} } }
+    {{- end }}
+    {{- with include "windhover.clientCertsSecret" . }}
+    - { name: client-certs, secret: { secretName: {{ . }} } }
     {{- end }}
     {{- if .Values.driver.enabled }}
     - { name: proc, hostPath: { path: /proc } }
