@@ -49,7 +49,7 @@ await pictures(fleet, {
     page.goto(`${fleet.url}/alerts?q=${encodeURIComponent('namespace = shop and proc.name in (grep, bash)')}`),
   live: async (page) => {
     await page.goto(`${fleet.url}/live`);
-    await page.getByText('Live', { exact: true }).last().waitFor();
+    await page.locator('.bar').getByText('Live', { exact: true }).waitFor();
     await told.more(fleet.store);
   },
   rules: (page) => page.goto(`${fleet.url}/rules`),
@@ -82,11 +82,16 @@ await world.store.triage(
   'ana',
 );
 await pictures(world, {
-  group: (page) => page.goto(`${world.url}/groups/${grave?.id}`),
+  group: async (page) => {
+    await page.goto(`${world.url}/groups/${grave?.id}`);
+    await page.getByRole('region', { name: 'System calls' }).waitFor();
+  },
   evidence: async (page) => {
     await page.goto(`${world.url}/groups/${answered?.id}`);
     await page.getByRole('region', { name: 'System calls' }).waitFor();
-    await page.getByRole('region', { name: 'What else' }).evaluate((element) => element.scrollIntoView());
+    await page
+      .getByRole('region', { name: 'What was done' })
+      .evaluate((element) => element.scrollIntoView({ block: 'end' }));
   },
   exception: async (page) => {
     await page.goto(`${world.url}/groups/${grave?.id}`);

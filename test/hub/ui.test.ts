@@ -474,7 +474,10 @@ describe('the web UI, over what the sensor saw', () => {
       body: HOSTILE,
     });
     expect(sent.status).toBe(200);
-    await page.getByRole('button', { name: 'Revoke' }).click();
+    await page
+      .getByRole('row', { name: /^sensor ingest/ })
+      .getByRole('button', { name: 'Revoke' })
+      .click();
     await page.getByText('The token is void.').waitFor();
   });
 

@@ -319,7 +319,7 @@ function What({ group, alert }: { group: GroupDetail; alert: AlertDetail | null 
       <pre class="quote" tabIndex={0}>
         {visible(output)}
       </pre>
-      {alert === null ? (
+      {group.latest === null ? (
         <p class="missing">No alert of this group is stored any more: the retention has removed them.</p>
       ) : null}
     </Answer>
@@ -331,6 +331,35 @@ const FEW_TERMS = 8;
 
 const termsOf = (node: ExplainNode): number =>
   node.kind === 'term' ? 1 : node.children.reduce((sum, child) => sum + termsOf(child), 0);
+
+/** Of alternatives, one is enough: those that were not true stand folded below. */
+function Children({ node }: { node: ExplainNode }) {
+  const not = node.kind === 'or' && node.result === true ? node.children.filter((child) => child.result === false) : [];
+  const folded = not.length > 2 ? not : [];
+  return (
+    <ul>
+      {node.children
+        .filter((child) => !folded.includes(child))
+        .map((child, i) => (
+          <Term key={i} node={child} />
+        ))}
+      {folded.length === 0 ? null : (
+        <li>
+          <details>
+            <summary>
+              <span class="joint">{folded.length} others were not</span>
+            </summary>
+            <ul>
+              {folded.map((child, i) => (
+                <Term key={i} node={child} />
+              ))}
+            </ul>
+          </details>
+        </li>
+      )}
+    </ul>
+  );
+}
 
 function Term({ node, root = false }: { node: ExplainNode; root?: boolean }) {
   const truth = node.result === null ? 'unknown' : String(node.result);
@@ -360,11 +389,7 @@ function Term({ node, root = false }: { node: ExplainNode; root?: boolean }) {
     <li>
       <details open={root || (node.result !== false && (node.macro === null || termsOf(node) <= FEW_TERMS))}>
         <summary>{head}</summary>
-        <ul>
-          {node.children.map((child, i) => (
-            <Term key={i} node={child} />
-          ))}
-        </ul>
+        <Children node={node} />
       </details>
     </li>
   );

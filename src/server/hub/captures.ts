@@ -10,6 +10,8 @@ import { spanOf } from './timeline.ts';
 
 /** A longer recording is refused. */
 const MAX_BYTES = 1024 * 1024 * 1024;
+/** Between two looks into the directories that are watched, in milliseconds. */
+const LOOK_EVERY = 3000;
 /** A recording belongs to an alert when the alert lies in it, or this near, in microseconds. */
 const NEAR = 5_000_000;
 
@@ -20,6 +22,8 @@ export interface Captures {
   latest(count: number): Promise<string[]>;
   /** The file of a recording. */
   path(id: number): Promise<string>;
+  /** Ends looking for new ones. */
+  close(): void;
 }
 
 const rowOf = (row: Record<string, unknown>): CaptureRow => ({
@@ -78,6 +82,10 @@ export function createCaptures(store: Store, directory: string, watched: readonl
     looking = looking.catch(() => {}).then(lookNow);
     return looking;
   }
+
+  // So that nobody who opens an alert waits for what has been recorded since.
+  const timer = watched.length === 0 ? null : setInterval(() => void look().catch(() => {}), LOOK_EVERY);
+  timer?.unref();
 
   async function lookNow(): Promise<void> {
     const known = new Map(
@@ -139,6 +147,9 @@ export function createCaptures(store: Store, directory: string, watched: readonl
 
   return {
     path,
+    close: () => {
+      if (timer !== null) clearInterval(timer);
+    },
     latest: async (count) => {
       await look();
       const rows = await store.sql.all(`SELECT path FROM captures ORDER BY from_time DESC LIMIT ${Math.floor(count)}`);

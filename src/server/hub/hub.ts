@@ -292,6 +292,7 @@ export function createHub(options: HubOptions): Hub {
     close: async () => {
       clearInterval(timer);
       sensors.close();
+      captures.close();
       if (server !== null) {
         const closing = server;
         closing.closeAllConnections();

@@ -57,7 +57,9 @@ function load(files: readonly RulesFile[]): LoadResult {
 /** What is wrong in the file of that name. */
 export function problemsOf(result: LoadResult, name: string): RuleProblem[] {
   const file = result.files.findLast((one) => one.name === name);
-  return (file?.diagnostics ?? []).map(({ severity, code, message, place }) => ({
+  // What nobody refers to is told at the end, of all files; it is the matter of the file where it stands.
+  const own = (file?.diagnostics ?? []).filter(({ place }) => place.file === name);
+  return own.map(({ severity, code, message, place }) => ({
     severity,
     code,
     message: fromByteString(message),
