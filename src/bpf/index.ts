@@ -1,4 +1,5 @@
 export { BpfError, type BpfErrorKind } from './error.ts';
+export { releaseProgramFile } from './footprint.ts';
 export { type BpfMap, type Cell, type MapSpec, MapType, onlineCpus, possibleCpus } from './maps.ts';
 export { type MergedRings, mergeRings } from './merge.ts';
 export { type BpfObject, type LoadOptions, loadObject } from './object.ts';

@@ -39,6 +39,7 @@ export const NR = {
   capset: ARM64 ? 91 : 126,
   close: ARM64 ? 57 : 3,
   getppid: ARM64 ? 173 : 110,
+  madvise: ARM64 ? 233 : 28,
   munmap: ARM64 ? 215 : 11,
   ppoll: ARM64 ? 73 : 271,
   prctl: ARM64 ? 167 : 157,

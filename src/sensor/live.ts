@@ -1,5 +1,5 @@
 /** Live system calls: the probe with the scope, the selection of events and the command that a setup asks for. */
-import { onlineCpus } from '../bpf/index.ts';
+import { onlineCpus, releaseProgramFile } from '../bpf/index.ts';
 import type { Config } from '../config/index.ts';
 import { deriveFilter } from '../engine/index.ts';
 import { EVENTS, EventType } from '../event/index.ts';
@@ -18,6 +18,8 @@ import type { LoadedRules } from './rule-set.ts';
 /** Loads the probe. Throws {@link SourceError} in words for the user. */
 export function openLive(setup: PipelineSetup, rules: LoadedRules): OpenSource {
   const { config } = setup;
+  // Configuration and rules are loaded, and what did it is not needed while events are judged.
+  releaseProgramFile();
   const proc = new ProcReader();
   const state = new State({
     threadTableSize: config.falco_libs.thread_table_size,
