@@ -42,6 +42,32 @@ static __always_inline void fd_mark(struct fd_table *table, u64 fd, u8 unknown)
 		table->unknown[index & (FDS - 1)] = unknown;
 }
 
+/* True when the current process has a table, and user space knows nothing of the descriptor. */
+static __always_inline int is_unknown(u64 fd)
+{
+	u32 tgid = current_tgid();
+
+	return fd_unknown(bpf_map_lookup_elem(&fd_tables, &tgid), fd);
+}
+
+#define F_DUPFD 0
+#define F_SETFD 2
+#define F_DUPFD_CLOEXEC 1030
+
+/* Whether an fcntl can change what user space keeps of descriptors. */
+static __always_inline int fcntl_matters(u64 command)
+{
+	return (u32)command == F_DUPFD || (u32)command == F_SETFD || (u32)command == F_DUPFD_CLOEXEC;
+}
+
+/* True when a quiet call tells user space nothing, which can be said before anything else is looked at. */
+static __always_inline int changes_nothing(struct entry *entry, const u64 *arg)
+{
+	if (entry->fds == FDS_FCNTL && !fcntl_matters(arg[1]))
+		return entry->quiet == QUIET_STATE || is_unknown(arg[0]);
+	return entry->fds == FDS_CLOSES && is_unknown(arg[0]);
+}
+
 /* The call made two descriptors. */
 static __always_inline void fds_made(const s32 *fds)
 {
@@ -106,14 +132,9 @@ static __always_inline int fds_follow(struct entry *entry, const u64 *arg, s64 r
 			fd_mark(table, arg[0], 1);
 		return !unknown || !entry->quiet;
 	case FDS_FCNTL:
-		/* Apart from F_DUPFD (0), F_DUPFD_CLOEXEC (1030) and F_SETFD (2) nothing changes that user space keeps. */
-		if ((u32)arg[1] == 2) {
+		if ((u32)arg[1] != F_DUPFD && (u32)arg[1] != F_DUPFD_CLOEXEC) {
 			*carries = fd_unknown(table, arg[0]);
 			return !*carries || !entry->quiet;
-		}
-		if ((u32)arg[1] != 0 && (u32)arg[1] != 1030) {
-			*carries = fd_unknown(table, arg[0]);
-			return !entry->quiet;
 		}
 		/* fallthrough */
 	case FDS_DUPLICATES:

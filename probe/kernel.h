@@ -471,6 +471,11 @@ struct trace_event_raw_io_uring_complete {
 
 #pragma clang attribute pop
 
+/* Asked whether the kernel has it (5.11). */
+enum bpf_func_id {
+	BPF_FUNC_get_current_task_btf = 158,
+};
+
 enum cgroup_subsys_id {
 	cpuset_cgrp_id,
 	cpu_cgrp_id,

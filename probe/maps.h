@@ -56,6 +56,9 @@ struct {
 /* What a call does to descriptors (struct entry, `fds`); FDS_NONE also when `fd_tables` are not kept. */
 enum fds { FDS_NONE, FDS_RETURNS, FDS_CLOSES, FDS_DUPLICATES, FDS_FCNTL, FDS_USES_FIFTH, FDS_SHARES };
 
+/* Calls on descriptors: no rule can want them where user space knows nothing of the descriptor; no rule wants them at all. */
+enum quiet { QUIET_NOT, QUIET_UNKNOWN, QUIET_STATE };
+
 /* How a system call is handled; type 0 = not selected. */
 struct entry {
 	u16 type;	 /* the event code */
@@ -65,7 +68,7 @@ struct entry {
 	u8 nparams;	 /* how many parameters the table gives the event */
 	u8 fds;		 /* enum fds */
 	u32 third;	 /* reported only when the third argument has one of these bits; 0: always */
-	u8 quiet;	 /* not reported where user space knows nothing of the descriptor: no rule can want it then */
+	u8 quiet;	 /* enum quiet */
 	u8 spare[3];
 };
 

@@ -89,9 +89,35 @@ static __always_inline struct task_struct *current_task(void)
 	return (struct task_struct *)bpf_get_current_task();
 }
 
+/*
+ * True where the current task can be had with its type: its members are then read by plain loads, which cost a fraction
+ * of a call of a helper. What is behind a pointer to a pointer, and members that the kernel marks as volatile in the
+ * sense of RCU, still need it or a test for NULL.
+ */
+#define HAS_TYPED_TASK bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)
+
 static __always_inline void text_path(struct scratch *s, struct vfsmount *vfsmount, struct dentry *dentry)
 {
 	text_path_from(s, vfsmount, dentry, BPF_CORE_READ(current_task(), fs));
+}
+
+/* The root directory of the current process. */
+static __always_inline void root_of_current(struct path *root)
+{
+	struct fs_struct *fs;
+
+	if (HAS_TYPED_TASK) {
+		struct task_struct *task = (void *)bpf_get_current_task_btf();
+
+		fs = task->fs;
+		if (!fs)
+			return;
+		root->mnt = fs->root.mnt;
+		root->dentry = fs->root.dentry;
+		return;
+	}
+	fs = BPF_CORE_READ(current_task(), fs);
+	bpf_core_read(root, sizeof(*root), &fs->root);
 }
 
 /* Directory that a relative name starts from: 0 working directory, 1 root directory. */
@@ -103,10 +129,23 @@ static __always_inline void text_cwd(struct scratch *s, struct fs_struct *fs)
 /* The open file behind a descriptor of the current process. */
 static __always_inline struct file *file_of(u64 fd)
 {
-	struct fdtable *table = BPF_CORE_READ(current_task(), files, fdt), copy = {};
+	struct fdtable *table, copy = {};
 	struct file *file = 0;
 	u32 index = (u32)fd;
 
+	if (HAS_TYPED_TASK) {
+		struct task_struct *task = (void *)bpf_get_current_task_btf();
+		struct files_struct *files = task->files;
+
+		if (!files)
+			return 0;
+		table = files->fdt;
+		if (!table || index >= table->max_fds)
+			return 0;
+		bpf_probe_read_kernel(&file, sizeof(file), table->fd + index);
+		return file;
+	}
+	table = BPF_CORE_READ(current_task(), files, fdt);
 	if (OFFSET_OF(struct fdtable, fd) == OFFSET_OF(struct fdtable, max_fds) + 8) {
 		bpf_core_read(&copy, sizeof(copy), &table->max_fds);
 	} else {

@@ -3,8 +3,8 @@
  *
  * Events are taken where a system call ends, and where the scheduler makes, changes and ends processes. Only raw
  * tracepoints are used, with types for the hottest: they are there on every kernel since 5.10. The program attached to sys_exit decides in one
- * array look-up whether the call is wanted, then whether the process is in scope and whether a rule or the state can
- * want this very call, and only then calls the program of the call's family, which builds the event and puts it into the ring.
+ * array look-up whether the call is wanted, then whether a rule or the state can want this very call and whether the
+ * process is in scope, and only then calls the program of the call's family, which builds the event and puts it into the ring.
  */
 #include "kernel.h"
 #include <bpf/bpf_helpers.h>
@@ -66,11 +66,26 @@ static __always_inline void read_args(u64 *arg, struct pt_regs *regs, u32 compat
 	}
 }
 
+/* Whether the current call was made by its 32-bit number. */
+static __always_inline u32 is_compat(void)
+{
+	struct task_struct *task = 0;
+
+	if (!bpf_core_field_exists(task->thread_info.status))
+		return 0;
+	if (HAS_TYPED_TASK) {
+		task = (void *)bpf_get_current_task_btf();
+		return task->thread_info.status & TS_COMPAT;
+	}
+	task = current_task();
+	return BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
+}
+
 SEC("tp_btf/sys_exit")
 int wh_sys_exit(u64 *ctx)
 {
 	struct pt_regs *regs = (void *)ctx[0];
-	u32 nr = number_of(regs), compat = 0, carries = 0;
+	u32 nr = number_of(regs), compat, carries = 0;
 	struct syscall *call;
 	struct entry *entry;
 	struct scratch *s;
@@ -82,15 +97,18 @@ int wh_sys_exit(u64 *ctx)
 	call = bpf_map_lookup_elem(&syscalls, &nr);
 	if (!call || !(call->native.type | call->compat.type))
 		return 0;
-	if (!in_scope())
-		return 0;
-	struct task_struct *task = current_task();
-	if (bpf_core_field_exists(task->thread_info.status))
-		compat = BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
+	compat = is_compat();
 	entry = compat ? &call->compat : &call->native;
 	if (!entry->type)
 		return 0;
 	read_args(arg, regs, compat);
+	if (entry->third && !(entry->third & (u32)arg[2]))
+		return 0;
+	/* Only processes in scope have a table. */
+	if (entry->quiet && changes_nothing(entry, arg))
+		return 0;
+	if (!in_scope())
+		return 0;
 	if (compat) {
 		ret = (s32)ret;
 		if (nr == NR_I386_SOCKETCALL) {
@@ -103,8 +121,6 @@ int wh_sys_exit(u64 *ctx)
 				arg[i] = args[i];
 		}
 	}
-	if (entry->third && !(entry->third & (u32)arg[2]))
-		return 0;
 	if (entry->fds && !fds_follow(entry, arg, ret, &carries))
 		return 0;
 	s = scratch_of(SLOT_SYSCALL);

@@ -194,13 +194,12 @@ static __always_inline int comm_matches(struct open_filter *filter)
 /* Finds both in the path of the file, as text_path does; 0: there is none, or it is a long way. Names are not read on the way. */
 static __always_inline int find_ends(struct scratch *s, struct file *file)
 {
-	struct fs_struct *fs = BPF_CORE_READ(current_task(), fs);
 	u32 mnt_offset = OFFSET_OF(struct mount, mnt);
 	struct path root = {}, path = {};
 	struct dentry *dentry, *parent, *mnt_root;
 	struct mount *mnt;
 
-	bpf_core_read(&root, sizeof(root), &fs->root);
+	root_of_current(&root);
 	bpf_core_read(&path, sizeof(path), &file->f_path);
 	dentry = path.dentry;
 	mnt = (void *)path.mnt - mnt_offset;

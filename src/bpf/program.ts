@@ -34,6 +34,11 @@ export interface BpfProgram {
   /** The kernel's id of the program, as bpftool shows it. */
   readonly id: number;
   readonly attached: boolean;
+  /**
+   * How often the kernel did not run the program because it was already at work on that CPU: for another task that was
+   * preempted in it, where kernels allow that. 0 where the kernel does not tell (before 5.12, and without the right to ask).
+   */
+  readonly misses: number;
   /** From here on the kernel calls it. Ends with {@link close}, or with the process. */
   attach(): void;
   /** Runs a `syscall` program once with `context` as its argument (which it may change); the program's result. */
@@ -131,15 +136,22 @@ function rejected(program: ProgramCode, errno: number, log: string): BpfError {
 function openProgram(sys: Sys, { name, type }: ProgramCode, fd: number): BpfProgram {
   let link = -1;
   let open = true;
+  const ask = (info: Buffer): number =>
+    new Attr(sys, 16).u32(0, fd).u32(4, info.length).pointer(8, info).call(Cmd.OBJ_GET_INFO_BY_FD);
   return {
     name,
     type,
     fd,
     get id() {
       const info = Buffer.alloc(8);
-      const result = new Attr(sys, 16).u32(0, fd).u32(4, info.length).pointer(8, info).call(Cmd.OBJ_GET_INFO_BY_FD);
+      const result = ask(info);
       if (result < 0) throw new BpfError('object', `asking for program ${name}: ${errnoName(-result)}`);
       return info.readUInt32LE(4);
+    },
+    get misses() {
+      // `recursion_misses` of struct bpf_prog_info.
+      const info = Buffer.alloc(216);
+      return ask(info) < 0 ? 0 : Number(info.readBigUInt64LE(208));
     },
     get attached() {
       return link >= 0;

@@ -102,6 +102,11 @@ export interface SyscallCounters {
   readonly dropped: Readonly<Record<string, number>>;
   /** Processes that the scope had no room for, which therefore are not watched. */
   readonly scopeFull: number;
+  /**
+   * Calls, births and ends, of whatever process, that no program saw, because it was preempted in another's on the same
+   * CPU (kernels that let programs of tracepoints be preempted).
+   */
+  readonly missed: number;
 }
 
 export class ScopeRequiredError extends Error {
@@ -273,7 +278,7 @@ class LiveSource implements SyscallSource {
     quiet: Iterable<number> | null,
   ): void {
     const wanted = selected === undefined ? undefined : new Set([...selected, ...STATE_EVENTS]);
-    const write = entryWriter(filter?.thirdArgument, quiet);
+    const write = entryWriter(new Set(selected), filter?.thirdArgument, quiet);
     const generic = filter?.generic ?? null;
     const native: Numbering = process.arch === 'arm64' ? 'arm64' : 'x64';
     const nativeTable = treatments(native);
@@ -402,6 +407,7 @@ class LiveSource implements SyscallSource {
       producedPerCpu,
       dropped: Object.fromEntries(DROP_CLASSES.map((name, index) => [name, dropped[index]])),
       scopeFull,
+      missed: [...this.#object.programs.values()].reduce((sum, { misses }) => sum + misses, 0),
     };
   }
 
@@ -429,6 +435,8 @@ function programOf(family: Family): string {
  */
 const ENTRY = 16;
 const USE = 7;
+/** `enum quiet`. */
+const QUIET = { UNKNOWN: 1, STATE: 2 } as const;
 /** The probe looks the function up in a table of its own; the event here only says that the call is wanted. */
 const SOCKETCALL: Treatment = { event: EventType.GENERIC_X, family: 'socket' };
 /** Its arguments are in memory. */
@@ -436,6 +444,7 @@ const NR_I386_OLD_MMAP = 90;
 
 /** Writes how calls are handled; descriptors are only followed when there is a `quiet`. */
 function entryWriter(
+  selected: ReadonlySet<number>,
   thirdArgument: ReadonlyMap<number, number> | undefined,
   quiet: Iterable<number> | null,
 ): (value: Buffer, at: number, entry: Treatment | undefined) => void {
@@ -449,7 +458,7 @@ function entryWriter(
     value.writeUInt8(EVENTS[event].params.length, at + 6);
     value.writeUInt8(quiet === null ? 0 : descriptorUse(event), at + USE);
     value.writeUInt32LE(thirdArgument?.get(event) ?? 0, at + 8);
-    value.writeUInt8(Number(isQuiet.has(event)), at + 12);
+    if (isQuiet.has(event)) value.writeUInt8(selected.has(event) ? QUIET.UNKNOWN : QUIET.STATE, at + 12);
   };
 }
 

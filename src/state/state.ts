@@ -372,6 +372,11 @@ export class State {
     // The child's own clone event makes the thread, and an exit needs none.
     if (kind === Class.EXIT) return null;
     this.counters.unknownThreads++;
+    // Looking up is dear, and of no use where the result has no place.
+    if (this.threads.size >= this.#limit) {
+      this.counters.droppedThreads++;
+      return null;
+    }
     if (kind !== Class.CLONE && kind !== Class.TASK && this.lookup) {
       const found = this.lookup(tid);
       if (found !== null) {

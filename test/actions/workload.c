@@ -12,6 +12,7 @@
 #include <linux/netlink.h>
 #include <linux/sched.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
@@ -248,6 +249,7 @@ static void do_network(void)
 	struct iovec iov[2] = { { "hello ", 6 }, { "world", 5 } };
 	struct msghdr message = { 0 };
 	struct mmsghdr many[2];
+	struct pollfd arrival = { -1, POLLIN };
 	socklen_t length = sizeof(server);
 	char buffer[256];
 	int listener, client, peer, udp, udp2, pair[2], error = 0, one = 1, un_listener, un_client, tmp;
@@ -263,6 +265,9 @@ static void do_network(void)
 	call(SYS_connect, client, &server, sizeof(server));
 	peer = call(SYS_accept4, listener, NULL, NULL, SOCK_NONBLOCK);
 	call(SYS_sendto, client, "request", 7, 0, NULL, 0);
+	/* the peer does not block, and what was sent may still be on its way */
+	arrival.fd = peer;
+	call(SYS_ppoll, &arrival, 1, NULL, NULL, 0);
 	call(SYS_recvfrom, peer, buffer, sizeof(buffer), 0, NULL, NULL);
 	call(SYS_recvfrom, peer, buffer, sizeof(buffer), 0, NULL, NULL);
 	message.msg_iov = iov;

@@ -1,0 +1,121 @@
+/**
+ * What watching costs the watched: user and system time of a workload, as ratios to the same without being watched.
+ *
+ *   node bench/live.ts [--runs N] [RULES.yaml…]      (root, gcc; the rules that come with the program by default)
+ *
+ * Runs are interleaved, because machines change their speed: bare, with the probe attached but nothing in its scope
+ * (what any sensor costs that looks at system calls), and under `windhover run`. The workload is find, grep, tar and gcc
+ * over a generated tree; the second one is `dd bs=1`, which does nothing but system calls. Medians, and the least of
+ * each. The sensor's own time is that of its whole process, start included. Only children of this process are watched.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { systemCalls } from '../src/bpf/index.ts';
+import { openSyscallSource } from '../src/source/syscall.ts';
+
+process.env.WINDHOVER_REQUIRE_SCOPE = '1';
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { runs: { type: 'string', default: '9' } },
+});
+const program = fileURLToPath(new URL('../bin/windhover', import.meta.url));
+const directory = mkdtempSync(join(tmpdir(), 'windhover-bench-'));
+const tree = join(directory, 'tree');
+const times = join(directory, 'times');
+
+function plant(): void {
+  const line = 'extern int qsort_r (void *__base, size_t __nmemb, size_t __size);\n';
+  for (let d = 0; d < 40; d++) {
+    for (const part of ['a', 'b', 'c']) {
+      const at = join(tree, `d${d}`, part);
+      mkdirSync(at, { recursive: true });
+      for (let f = 1; f <= 12; f++) writeFileSync(join(at, `file${f}.txt`), line.repeat(f * 10));
+    }
+  }
+  mkdirSync(join(tree, 'src'));
+  for (let i = 0; i < 6; i++) {
+    writeFileSync(
+      join(tree, 'src', `m${i}.c`),
+      `#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include <unistd.h>\n#include <sys/socket.h>
+static int cmp(const void *x, const void *y) { return *(const int *)x - *(const int *)y; }
+int f${i}(int n) { int *p = malloc(n * sizeof *p); for (int j = 0; j < n; j++) p[j] = (j * 7919) % n;
+qsort(p, n, sizeof *p, cmp); int r = p[n / 2]; free(p); return r; }\n`,
+    );
+  }
+}
+
+const WORKLOADS: Readonly<Record<string, string>> = {
+  'find, grep, tar, gcc': `cd ${tree}
+    for round in 1 2 3; do
+      find . -type f -name '*.c' > /dev/null; find . -size +4k -printf '%p\\n' > /dev/null
+      grep -r qsort_s . > /dev/null; grep -rl 'no such thing' . > /dev/null
+      tar cf ../out.tar d1 d2 d3 d4 d5 d6 d7 d8 d9 src
+    done
+    for i in 0 1 2 3 4 5; do gcc -O1 -c src/m$i.c -o ../m$i.o; done`,
+  'dd bs=1': 'dd if=/dev/zero of=/dev/null bs=1 count=300000 2> /dev/null',
+};
+
+/** User and system time of children that have ended, in seconds (getrusage). */
+function childrenTime(): number {
+  const usage = Buffer.alloc(144);
+  systemCalls().sys(process.arch === 'arm64' ? 165 : 98, -1, usage);
+  const seconds = (at: number): number => Number(usage.readBigInt64LE(at)) + Number(usage.readBigInt64LE(at + 8)) / 1e6;
+  return seconds(0) + seconds(16);
+}
+
+/** Runs a workload behind a command; its own time, and that of everything else that ran. */
+function measured(workload: string, behind: readonly string[]): { own: number; rest: number } {
+  const script = `TIMEFORMAT='%U %S'; { time { ${workload}\n}; } 2> ${times}`;
+  const before = childrenTime();
+  const [command = 'bash', ...args] = [...behind, 'bash', '-c', script];
+  const { status, stderr } = spawnSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'ignore', 'pipe'] });
+  if (status !== 0) throw new Error(`${command}: ${stderr}`);
+  const [user = 0, system = 0] = readFileSync(times, 'utf8').trim().split(' ').map(Number);
+  return { own: user + system, rest: childrenTime() - before - user - system };
+}
+
+function attached(workload: string): { own: number; rest: number } {
+  const source = openSyscallSource({ scope: { kind: 'tree', pids: [] }, selected: [] });
+  try {
+    return measured(workload, []);
+  } finally {
+    source.close();
+  }
+}
+
+const rules = positionals.flatMap((file) => ['-r', file]);
+const VARIANTS: Readonly<Record<string, (workload: string) => { own: number; rest: number }>> = {
+  bare: (workload) => measured(workload, []),
+  attached,
+  watched: (workload) => measured(workload, [program, 'run', '-o', 'stdout_output.enabled=false', ...rules, '--']),
+};
+
+const median = (list: readonly number[]): number => list.toSorted((a, b) => a - b)[list.length >> 1] ?? 0;
+
+try {
+  plant();
+  for (const [name, workload] of Object.entries(WORKLOADS)) {
+    const own: Record<string, number[]> = {};
+    const rest: number[] = [];
+    for (let run = 0; run < Number(values.runs); run++) {
+      for (const [variant, measure] of Object.entries(VARIANTS)) {
+        const result = measure(workload);
+        (own[variant] ??= []).push(result.own);
+        if (variant === 'watched') rest.push(result.rest);
+      }
+    }
+    console.log(`${name} (load ${loadavg()[0]?.toFixed(1)})`);
+    const bare = own.bare ?? [];
+    for (const [variant, list] of Object.entries(own)) {
+      const ratios = `× ${(median(list) / median(bare)).toFixed(3)}, least × ${(Math.min(...list) / Math.min(...bare)).toFixed(3)}`;
+      console.log(`  ${variant.padEnd(10)} ${(median(list) * 1000).toFixed(0).padStart(6)} ms   ${ratios}`);
+    }
+    console.log(`  the sensor itself, with its start: ${(median(rest) * 1000).toFixed(0)} ms`);
+  }
+} finally {
+  rmSync(directory, { recursive: true });
+}
