@@ -1,8 +1,10 @@
+import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { type Browser, chromium, type Page } from 'playwright-core';
-import { build } from 'vite';
 import { createHub, type Hub, type HubOptions } from '../../src/server/hub/index.ts';
 import { openSqlite, openStore, type Store } from '../../src/store/index.ts';
 
@@ -34,7 +36,14 @@ function buildUi(): Promise<string> {
   built ??= (async () => {
     const directory = mkdtempSync(join(tmpdir(), 'windhover-ui-'));
     const root = join(import.meta.dirname, '../../ui');
-    await build({ root, configFile: join(root, 'vite.config.ts'), logLevel: 'error', build: { outDir: directory } });
+    // In a process of its own: a bundler's memory would stay with the hub, and stand on its page of health.
+    const vite = createRequire(import.meta.url)
+      .resolve('vite/package.json')
+      .replace('package.json', 'bin/vite.js');
+    await promisify(execFile)(process.execPath, [
+      ...[vite, 'build', root, '--config', join(root, 'vite.config.ts'), '--logLevel', 'error'],
+      ...['--outDir', directory, '--emptyOutDir'],
+    ]);
     process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
     return directory;
   })();
