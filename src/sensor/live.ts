@@ -176,9 +176,10 @@ function noTotals(): EventTotals {
 }
 
 function read(source: SyscallSource): EventTotals {
-  const { produced, producedPerCpu, dropped } = source.counters();
+  const { produced, producedPerCpu, dropped, missed } = source.counters();
   const drops = Object.values(dropped).reduce((sum, n) => sum + n, 0);
-  const byReason: Record<string, number> = { buffer_total: drops };
+  // Of whatever process, so no part of the drops of those that are watched.
+  const byReason: Record<string, number> = { buffer_total: drops, preempted: missed };
   for (const [name, count] of Object.entries(dropped)) {
     byReason[`buffer_${name === 'other' ? 'other_interest' : name}_exit`] = count;
   }
