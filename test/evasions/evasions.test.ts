@@ -25,7 +25,7 @@ const STAGES: Readonly<Record<string, string>> = {
   A10: 'cp "$(command -v cat)" "$tools/systemd-logind"; "$tools/systemd-logind" /etc/shadow',
   A11: 'shell dpkg; "$tools/dpkg" -c "cp /bin/true /usr/sbin/A11; true"',
   A12: 'as A12 A12',
-  A13: 'mkfifo "$scratch/A13"; sh -i <"$scratch/A13" 2>&1 | cat >"$scratch/A13-out" & echo exit >"$scratch/A13"; wait',
+  A13: 'mkfifo "$scratch/A13"; sh -i <"$scratch/A13" 2>&1 | cat >"$scratch/A13-out" & echo exit >"$scratch/A13"; wait; mkfifo "$scratch/A13-loop"; sh <"$scratch/A13-loop" 2>&1 | perl -MIO::Socket::INET -e \'$0 = "A13"; my ($port) = $ARGV[0] =~ /,(\\d+)/; IO::Socket::INET->new("127.0.0.1:$port") or die; select undef, undef, undef, 0.3\' A13,$ports >"$scratch/A13-loop"; perl -MIO::Socket::INET -e \'my ($port) = $ARGV[0] =~ /,(\\d+)/; my $s = IO::Socket::INET->new("127.0.0.1:$port") or die; pipe my $a, my $b; pipe my $c, my $d; if (!fork) { open STDIN, "<&", $a; open STDOUT, ">&", $d; exec "sh" } print $b "true\\n"; close $b; wait\' A13,$ports',
   A14: `tool nc; "$tools/nc" -ve /bin/sh 127.0.0.1 1; find "$tools" -regex ".*id_.sa"; tool sudoedit; chmod 755 "$scratch"; setpriv --reuid 65534 "$tools/sudoedit" --login 'A14\\'`,
   A15: 'sh -c ": $(head -c 20000 /dev/zero | tr "\\0" A)"',
   A16: 'printf "#!/bin/sh\\ntrue A16\\n" >/dev/shm/A16; chmod 755 /dev/shm/A16; /dev/shm/A16',
@@ -167,6 +167,10 @@ row('A12 a process that changes its name', () => {
 });
 row('A13 a shell fed through a fifo', () => {
   expect(alerts('Interactive shell fed through pipes by a network program').length).toBeGreaterThanOrEqual(1);
+  // Without -i: the one is tied when its program connects, the other when it starts.
+  const tied = 'Shell tied to the network through pipes';
+  expect(alerts(tied, 'exe=/usr/bin/perl').length).toBeGreaterThanOrEqual(1);
+  expect(alerts(tied, 'exe=/usr/bin/dash').length).toBeGreaterThanOrEqual(1);
 });
 row('A14 letters of options put together, patterns for names, long options', () => {
   expect(alerts('Netcat/Socat Remote Code Execution on Host', '-ve')).toHaveLength(1);
