@@ -70,6 +70,8 @@ function onMatch(rule: Rule, event: Event): void {
 }
 
 const engine: Engine = createEngine(rules, state, { matching: 'all', codegen: !flags.closures, onMatch });
+// As the pipeline has it: of events that no rule reads, only what changes the state is followed.
+if (!flags.interpret) state.unread = engine.unread();
 
 /** The capture once more, as a further section of one long file. */
 function pass(): number {

@@ -1,7 +1,7 @@
 /** The hot path, whole: source → state → engine → sinks. Everything that could wait stands elsewhere. */
 import type { Config } from './config/index.ts';
 import { createEngine, type Engine } from './engine/index.ts';
-import type { Event } from './event/index.ts';
+import { EVENTS, type Event } from './event/index.ts';
 import { log } from './log.ts';
 import type { Message } from './outputs/index.ts';
 import { PRIORITIES, type Rule } from './rules/index.ts';
@@ -19,9 +19,6 @@ import { openRecorder, type Recorder } from './sensor/recorder.ts';
 import { openRecording } from './sensor/recording.ts';
 import { type LoadedRules, loadRuleSet } from './sensor/rule-set.ts';
 import { openSources } from './sensor/sources.ts';
-
-/** Of an event that is judged. */
-const NO_FLAGS = (): number => 0;
 
 /** How long a source is waited for at a time: bounds how late a stop, a reload or a time-out is seen. */
 const POLL_MS = 30;
@@ -112,6 +109,9 @@ export async function openPipeline(
       codegen: config.windhover.code_generation,
       onMatch,
     });
+    // Recordings and profiles of behaviour ask who caused any event.
+    const isAlone = recorder === null && (source !== syscalls || (recording === null && behaviour === null));
+    source.state.unread = isAlone ? engine.unread() : new Uint8Array(EVENTS.length);
     return { engine, recorder };
   }
 
@@ -124,13 +124,25 @@ export async function openPipeline(
   async function drain(source: OpenSource, index: number): Promise<void> {
     const { state } = source;
     const isSyscalls = source === syscalls;
-    const flagsOf = source.flags ?? NO_FLAGS;
     let firstTime = 0;
     let idle = 0;
-    let lastTime = 0n;
 
+    const watchesTime =
+      (isSyscalls && (live || setup.config.syscall_event_drops.simulate_drops)) || setup.stopAfterNs > 0;
     const visit = (event: Event): void => {
       if (end !== null) return;
+      if (watchesTime && !inTime(event)) return;
+      const judge = judges[index] as Judge;
+      judge.recorder?.event(event, event.flags);
+      state.apply(event);
+      if (isSyscalls) recording?.event(event);
+      judge.recorder?.applied(event, event.flags);
+      if (isSyscalls) behaviour?.event(event, state);
+      if (JUDGED[event.type] === 1 && (event.flags & DumpFlag.STATE_ONLY) === 0) judge.engine.process(event);
+    };
+
+    /** What is due at the time of the event; false when it is beyond the end. */
+    function inTime(event: Event): boolean {
       const time = event.tsApprox;
       if (isSyscalls && drops.due(time)) {
         now = event.ts;
@@ -138,36 +150,30 @@ export async function openPipeline(
       }
       if (setup.stopAfterNs > 0) {
         if (firstTime === 0) firstTime = time;
-        if (time - firstTime >= setup.stopAfterNs) {
-          end ??= { kind: 'stopped' };
-          return;
-        }
+        if (time - firstTime >= setup.stopAfterNs) end ??= { kind: 'stopped' };
       }
-      const judge = judges[index] as Judge;
-      const flags = flagsOf();
-      judge.recorder?.event(event, flags);
-      state.apply(event);
-      if (isSyscalls) recording?.event(event);
-      judge.recorder?.applied(event, flags);
-      if (isSyscalls) behaviour?.event(event, state);
-      if (JUDGED[event.type] === 1 && (flags & DumpFlag.STATE_ONLY) === 0) judge.engine.process(event);
-      if (live) lastTime = event.ts;
-    };
+      return end === null;
+    }
 
     while (!source.source.ended && end === null) {
-      const delivered = await source.source.next(visit, POLL_MS);
+      const delivered = await source.source.next(visit, POLL_MS).catch(async (error) => {
+        // What was found before the end of a damaged capture stays found.
+        await flush();
+        throw error;
+      });
       if (live && isSyscalls && source.engine !== 'nodriver') {
         idle = delivered === 0 ? idle + 1 : 0;
         const limit = setup.config.syscall_event_timeouts.max_consecutives;
         if (idle > limit) {
           idle = 0;
-          raise(timeoutAlert(limit, lastTime));
+          raise(timeoutAlert(limit, state.ts));
         }
       }
       if (isSyscalls) pollMetadata();
       judges[index]?.recorder?.poll();
       await flush();
     }
+    source.finish?.();
     source.source.close();
     if (!isSyscalls) return;
     while (held.size > 0) {

@@ -33,8 +33,8 @@ export interface RuleCost {
 export interface Engine {
   /** Judges the event that {@link State.apply} was given last. */
   process(event: Event): void;
-  /** True when some rule can fire on events of that type. */
-  wants(type: number): boolean;
+  /** One byte an event type: 1 where no rule asks for the type (see {@link State.unread}). */
+  unread(): Uint8Array;
   costs(): RuleCost[];
 }
 
@@ -136,7 +136,11 @@ export function createEngine(rules: readonly Rule[], state: State, options: Engi
         plan = makePlan(rules, codegen);
       }
     },
-    wants: (type) => (plan.groups[type] ?? plan.makeGroup(type)) !== NO_RULES,
+    unread() {
+      const unread = new Uint8Array(EVENTS.length).fill(1);
+      for (const rule of rules) for (const type of rule.eventTypes) unread[type] = 0;
+      return unread;
+    },
     costs: () =>
       rules.map((rule, i) => ({
         rule,

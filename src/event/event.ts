@@ -31,6 +31,8 @@ export class Event {
   num = 0;
   /** `evt.cpu`. */
   cpu = 0;
+  /** Flags that the capture gives the event (see DumpFlag); 0 where there are none. */
+  flags = 0;
   /** The thread that caused the event; -1 where there is none (plugins, asynchronous events). */
   tid = 0;
 

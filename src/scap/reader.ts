@@ -74,8 +74,6 @@ const TOO_LONG = new Set(
 export class ScapReader {
   /** The event that visitors are given. */
   readonly event = new Event();
-  /** Flags of the current event's block (see DumpFlag); 0 where the block has none. */
-  flags = 0;
   readonly stats: ReaderStats = { events: 0, dropped: 0, unknown: 0, malformed: 0, firstMalformed: null, bytes: 0 };
 
   readonly #sink: InitialStateSink;
@@ -180,9 +178,9 @@ export class ScapReader {
       const ordinary = type === Block.EVENT_V2 || type === Block.EVENT_FLAGS_V2;
       if (ordinary && next <= end && length >= SMALLEST && length <= MAX_EVENT_BLOCK && this.#sections > 0) {
         let header = at + 10;
-        this.flags = 0;
+        event.flags = 0;
         if (type === Block.EVENT_FLAGS_V2) {
-          this.flags = view.getUint32(header, true);
+          event.flags = view.getUint32(header, true);
           header += 4;
         }
         const cpu = view.getUint16(at + 8, true);
@@ -248,9 +246,9 @@ export class ScapReader {
           break;
         default: {
           let header = at + 10;
-          this.flags = 0;
+          event.flags = 0;
           if (hasFlags(known) && header + 4 <= next - 4) {
-            this.flags = view.getUint32(header, true);
+            event.flags = view.getUint32(header, true);
             header += 4;
           }
           const cpu = view.getUint16(at + 8, true);
@@ -366,9 +364,16 @@ export class ScapReader {
       this.stats.dropped++;
       return;
     }
-    event.attach(converter.bytes, converter.view);
-    event.read(0, cpu, ++this.stats.events);
-    visit(event);
+    const { bytes, view: converted } = converter;
+    event.attach(bytes, converted);
+    // An enter event that stays as it is, besides being kept for its exit.
+    const same = converter.size === size && converted.getUint16(20, true) === type;
+    if (same && !large && this.#hasTail(converted, type, count, data - header, size)) {
+      this.#withTail(bytes, converted, 0, cpu, visit);
+    } else {
+      event.read(0, cpu, ++this.stats.events);
+      visit(event);
+    }
     event.attach(buffer, view);
   }
 

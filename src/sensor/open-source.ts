@@ -16,12 +16,12 @@ export interface OpenSource {
   readonly source: Source;
   readonly state: State;
   totals(): EventTotals;
-  /** Flags of the current event's block (DumpFlag); only captures have them. */
-  flags?(): number;
   /** Changes which events are read, for other rules. */
   select?(rules: LoadedRules): void;
   /** Called once, when judging begins. */
   start?(): void;
+  /** Called once, after the last event that is judged: says what was not. */
+  finish?(): void;
   /** Passes a signal on to the watched command; false when there is none any more. */
   signal?(signal: NodeJS.Signals): boolean;
   /** Exit status of the watched command, null while it runs; only where there is one. */

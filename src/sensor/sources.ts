@@ -7,6 +7,7 @@ import { State } from '../state/index.ts';
 import type { PipelineSetup } from './contract.ts';
 import type { EventTotals } from './drops.ts';
 import { type OpenSource, SourceError } from './open-source.ts';
+import { reportReading } from './reading-report.ts';
 import type { LoadedRules } from './rule-set.ts';
 
 /** The names of the sources that the configuration provides, whether they are turned on or not. */
@@ -122,6 +123,6 @@ async function openReplay(setup: PipelineSetup): Promise<OpenSource> {
     source,
     state,
     totals: () => ({ events: 0, drops: 0, byReason: {} }),
-    flags: () => source.flags,
+    finish: () => reportReading(path, source.read, source.truncated),
   };
 }

@@ -110,8 +110,6 @@ export interface SharedPortion extends Portion {
   readonly number: number;
   /** True for the first judge that asks. */
   claim(): boolean;
-  /** @param last called at the end, while the events' bytes are still valid */
-  deliver(visit: (event: Event) => void, last?: () => void): void;
 }
 
 /**
@@ -142,18 +140,13 @@ export function takeSeat(seat: Seat, sink: InitialStateSink, failed?: Promise<ne
 
   const event = new Event();
   const stats: ReaderStats = { events: 0, dropped: 0, unknown: 0, malformed: 0, firstMalformed: null, bytes: 0 };
-  let flags = 0;
   let truncated = false;
 
   const call = ({ method, entry }: StateCall): void => {
     (sink[method] as ((entry: unknown) => void) | undefined)?.call(sink, entry);
   };
 
-  function deliver(
-    message: Extract<ThreadMessage, { slot: number }>,
-    visit: (event: Event) => void,
-    last?: () => void,
-  ): void {
+  function deliver(message: Extract<ThreadMessage, { slot: number }>, visit: (event: Event) => void): void {
     const { index, bytes } = slots[message.slot] as Slot;
     const view = views[message.slot] as DataView;
     event.attach(bytes, view);
@@ -173,21 +166,17 @@ export function takeSeat(seat: Seat, sink: InitialStateSink, failed?: Promise<ne
         if (other === undefined) event.attach(bytes, view);
         else event.attach(other, new DataView(other.buffer, other.byteOffset, other.length));
       }
-      flags = index[at + 2] as number;
+      event.flags = index[at + 2] as number;
       stats.events = ++num;
       event.read(index[at] as number, where & 0xffff, num);
       visit(event);
     }
     while (nextCall < message.state.length) call(message.state[nextCall++] as StateCall);
-    last?.();
     port.postMessage(message.slot);
   }
 
   return {
     stats,
-    get flags() {
-      return flags;
-    },
     get truncated() {
       return truncated;
     },
@@ -212,7 +201,7 @@ export function takeSeat(seat: Seat, sink: InitialStateSink, failed?: Promise<ne
       return {
         number: portion,
         claim: () => Atomics.exchange(claims, slot, 1) === 0,
-        deliver: (visit, last) => deliver(message, visit, last),
+        deliver: (visit) => deliver(message, visit),
       };
     },
     async close() {

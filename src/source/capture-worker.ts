@@ -78,7 +78,7 @@ function visit(event: Event): void {
   const at = events * INDEX;
   slot.index[at] = offset;
   slot.index[at + 1] = event.cpu | (buffer << 16);
-  slot.index[at + 2] = reader.flags;
+  slot.index[at + 2] = event.flags;
   events++;
 }
 

@@ -186,7 +186,7 @@ describe('a thread that reads', () => {
       while (!source.ended) {
         await source.next((event) => {
           const { at, length, num, cpu, buffer } = event;
-          lines.push(`${num} ${cpu} ${source.flags} ${Buffer.from(buffer.slice(at, at + length)).toString('base64')}`);
+          lines.push(`${num} ${cpu} ${event.flags} ${Buffer.from(buffer.slice(at, at + length)).toString('base64')}`);
           expect(source.stats().events).toBe(num);
         }, 10_000);
       }

@@ -9,8 +9,6 @@ import { openPieces } from './pieces.ts';
 export interface CaptureSource extends Source {
   /** What the reader saw, among it how many events were dropped, unknown or malformed. */
   readonly read: Readonly<ReaderStats>;
-  /** Flags of the block of the current event (see DumpFlag). */
-  readonly flags: number;
   /** Once ended: true when the capture stops in the middle of a block, as it does when its writer was killed. */
   readonly truncated: boolean;
 }
@@ -34,7 +32,6 @@ export interface Portion {
 /** What comes before {@link CaptureSource}: events in portions. */
 export interface Feed<P extends Portion = Portion> {
   readonly stats: ReaderStats;
-  readonly flags: number;
   /** The next portion, to be delivered before the one after it is asked for; null at the end. Rejects with ScapError on what is no capture. */
   next(): Promise<P | null>;
   /** At the end: true when an incomplete block is left over. */
@@ -97,9 +94,6 @@ export async function openCapture(
   return {
     name: 'syscall',
     read: feed.stats,
-    get flags() {
-      return feed.flags;
-    },
     get ended() {
       return ended;
     },
@@ -146,9 +140,6 @@ async function readHere(path: string, sink: InitialStateSink, chunkSize: number)
   let truncated = false;
   return {
     stats: reader.stats,
-    get flags() {
-      return reader.flags;
-    },
     get truncated() {
       return truncated;
     },

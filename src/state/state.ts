@@ -1,5 +1,5 @@
 import { fromByteString } from '../bytes.ts';
-import { type Event, EventType } from '../event/index.ts';
+import { EVENTS, type Event, EventType } from '../event/index.ts';
 import type { FdEntry, InitialStateSink, MachineInfo, ProcessEntry } from '../scap/entries.ts';
 import { CLASS, Class, FD_PARAM, PARAM_COUNT } from './classes.ts';
 import { parseContainer } from './container-json.ts';
@@ -123,6 +123,12 @@ export class State {
   /** The event gave its fd another name (`fd.name_changed`). */
   fdNameChanged = false;
 
+  /**
+   * One byte an event type: 1 for types of which nobody reads the thread or the descriptor. Where they change nothing
+   * either, only their time is noted.
+   */
+  unread: Uint8Array = new Uint8Array(EVENTS.length);
+
   /** Name of the machine for `evt.hostname`; null: the one that the capture or the kernel gives. */
   hostname: string | null = null;
   /** Time of the first event. */
@@ -187,6 +193,10 @@ export class State {
     if (this.leaving !== null || this.#loading) this.#settle();
     const type = event.type;
     const kind = CLASS[type] as number;
+    if (kind === Class.NONE && this.unread[type] === 1) {
+      this.thread = null;
+      return;
+    }
     const high = view.getInt32(at + 12, true);
     const tid = high === 0 ? event.tid : wideId(high, event.tid);
     let thread = this.threads.get(tid);
@@ -218,17 +228,9 @@ export class State {
     }
   }
 
-  /** Whether nothing is left over from earlier events, and no time-out is waited for: an event may pass by. */
-  get isSettled(): boolean {
-    return this.#started && this.leaving === null && !this.#loading && this.#exists === null;
-  }
-
-  /** Takes an event that changes nothing but the time. */
-  passBy({ view, at }: Event): void {
-    this.#previousHigh = this.#tsHigh;
-    this.#previousLow = this.#tsLow;
-    this.#tsHigh = view.getInt32(at + 4, true);
-    this.#tsLow = view.getInt32(at, true);
+  /** Time of the event that was applied last; 0n when there was none. */
+  get ts(): bigint {
+    return (BigInt(this.#tsHigh >>> 0) << 32n) | BigInt(this.#tsLow >>> 0);
   }
 
   /** Time of the event before the one that was applied last; 0n when there was none. */

@@ -74,7 +74,7 @@ describe('captures that others recorded', () => {
     const original = load(path);
     const ours = written((writer) => {
       const reader = new ScapReader(writer);
-      reader.push(original, (event) => writer.event(event, reader.flags));
+      reader.push(original, (event) => writer.event(event, event.flags));
     });
     const [theirs, mine] = [blocks(original), blocks(ours)];
     expect(mine.length).toBe(theirs.length);

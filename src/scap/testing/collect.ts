@@ -68,7 +68,7 @@ export function readAll(bytes: Uint8Array, chunk: () => number = () => bytes.len
   const events: SeenEvent[] = [];
   for (let at = 0; at < bytes.length; ) {
     const size = Math.max(1, chunk());
-    reader.push(bytes.slice(at, at + size), (event) => events.push(seen(event, reader.flags)));
+    reader.push(bytes.slice(at, at + size), (event) => events.push(seen(event, event.flags)));
     at += size;
   }
   return { state, events, reader, left: reader.end() };
