@@ -35,6 +35,7 @@ const compiled =
   (state: State): Judge => {
     let found: string[] = [];
     const engine = createEngine(rules, state, { matching: 'all', codegen, onMatch: (rule) => found.push(rule.name) });
+    state.unread = engine.unread();
     return (_, event) => {
       found = [];
       engine.process(event);
@@ -54,6 +55,25 @@ describe('the compiled engine agrees with the interpreter', () => {
       );
     });
   }
+
+  test.each([
+    ['evt.arg.newpath contains x', 'SYSCALL_UNLINK_2_X', { res: 0, path: '/x' }, []],
+    ['evt.arg[newpath] contains x', 'SYSCALL_UNLINK_2_X', { res: 0, path: '/x' }, []],
+    ['evt.arg.path contains x', 'SYSCALL_UNLINK_2_X', { res: 0, path: '/x' }, ['r0']],
+    ['evt.arg[path] contains x', 'SYSCALL_UNLINK_2_X', { res: 0, path: '/x' }, ['r0']],
+    ['not evt.rawarg.res < 0', 'SYSCALL_UNLINK_2_X', { res: -2, path: '/x' }, []],
+  ])('%s on %s', (text, type, params, expected) => {
+    const rules = load([text]);
+    const state = new State();
+    const found: string[] = [];
+    const engine = createEngine(rules, state, { matching: 'all', onMatch: (rule) => found.push(rule.name) });
+    const event = viewEvent(buildEvent(code(type), { tid: 100, params }), 1);
+    state.apply(event);
+    engine.process(event);
+    expect(found).toEqual(expected);
+    // Terms on a parameter are decided before any rule is judged, in either spelling.
+    expect(engine.costs()[0]?.evaluations).toBe(expected.length);
+  });
 
   test('the first match is the first in order of definition', () => {
     const rules = load(['evt.type = openat', 'evt.type = openat and fd.name = /tmp/a']);

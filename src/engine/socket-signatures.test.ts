@@ -1,0 +1,105 @@
+import fc from 'fast-check';
+import { describe, expect, test, vi } from 'vitest';
+import { buildEvent, EventType, inetTuple, viewEvent } from '../event/index.ts';
+import { bind, fieldCatalogue } from '../fields/index.ts';
+import { interpret, loadRules, type Rule } from '../rules/index.ts';
+import { State } from '../state/index.ts';
+import { createEngine } from './index.ts';
+import { Scope } from './scope.ts';
+
+const ACCEPT = EventType.SOCKET_ACCEPT4_6_X as number;
+
+function rulesOf(conditions: readonly string[]): readonly Rule[] {
+  const text = conditions
+    .map((condition, i) =>
+      JSON.stringify({
+        rule: `r${i}`,
+        desc: 'd',
+        condition: `evt.type = accept4 and ${condition}`,
+        output: 'o',
+        priority: 'INFO',
+      }),
+    )
+    .map((rule) => `- ${rule}`)
+    .join('\n');
+  const { ruleSet, files } = loadRules([{ name: 'rules', text }], fieldCatalogue());
+  if (ruleSet === null) throw new Error(JSON.stringify(files));
+  return ruleSet.rules;
+}
+
+interface Connection {
+  readonly client: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The rules that fire on each connection, by the engine and by the interpreter. */
+function judge(rules: readonly Rule[], connections: readonly Connection[]): [string[][], string[][]] {
+  const state = new State();
+  let found: string[] = [];
+  const engine = createEngine(rules, state, { matching: 'all', onMatch: (rule) => found.push(rule.name) });
+  const compiled: string[][] = [];
+  const interpreted: string[][] = [];
+  connections.forEach(({ client, from, to }, i) => {
+    const tuple = inetTuple(client, from, '10.0.0.7', to);
+    const event = viewEvent(buildEvent(ACCEPT, { tid: 100, params: { fd: 5, tuple } }), i + 1);
+    state.apply(event);
+    found = [];
+    engine.process(event);
+    compiled.push(found);
+    interpreted.push(
+      rules
+        .filter((rule) => interpret(rule.condition, (field) => bind(field.name, field.argument)(event, state)))
+        .map((rule) => rule.name),
+    );
+  });
+  return [compiled, interpreted];
+}
+
+const port = fc.constantFrom(1, 22, 79, 80, 81, 443, 1023, 1024, 40000, 40001, 65535);
+const connection = fc.record({ client: fc.constantFrom('127.0.0.1', '192.168.1.9'), from: port, to: port });
+const condition = fc.constantFrom(
+  'fd.sport = 80',
+  'fd.cport > 1024',
+  'fd.port in (22, 443)',
+  'fd.port != 80',
+  'not fd.sport in (80, 81)',
+  'fd.sport <= 80',
+  'fd.name startswith /etc/',
+  'fd.name contains .ssh/',
+  'fd.name contains "127.0.0.1:4"',
+  'fd.name endswith :80',
+  'fd.name glob "*:400[0-9]?->*"',
+  'fd.name != ""',
+  'fd.cproto = "80"',
+  'fd.net = 192.168.0.0/16',
+  'tolower(fd.name) contains :443',
+  'fd.connected = true',
+);
+
+describe('signatures of sockets', () => {
+  test('rules see what the interpreter sees', () => {
+    fc.assert(
+      fc.property(fc.array(condition, { minLength: 1, maxLength: 5 }), fc.array(connection), (conditions, seen) => {
+        const [compiled, interpreted] = judge(rulesOf(conditions), seen);
+        expect(compiled).toEqual(interpreted);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('a connection from yet another port is known', () => {
+    const spy = vi.spyOn(Scope.prototype, 'signature');
+    const rules = rulesOf(['fd.sport = 80 and fd.name startswith /etc/', 'fd.sport = 22 and proc.name = x']);
+    const many = Array.from({ length: 100 }, (_, i) => ({ client: '127.0.0.1', from: 30000 + i, to: 80 }));
+    judge(rules, many);
+    const few = spy.mock.calls.length;
+    spy.mockClear();
+    judge(rulesOf(['fd.name endswith 5']), many);
+    const each = spy.mock.calls.length;
+    spy.mockRestore();
+    expect(few).toBeLessThan(20);
+    // A rule that can tell them apart has them told apart.
+    expect(each).toBeGreaterThanOrEqual(100);
+  });
+});
