@@ -62,6 +62,7 @@ export async function openSharedReplay(
         const [end] = await Promise.all([judge.run(), ...helped]);
         last = await rules();
         if (judge.failure !== null) throw judge.failure;
+        judge.report();
         return end;
       } finally {
         await close();

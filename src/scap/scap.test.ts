@@ -46,6 +46,13 @@ describe('writing and reading', () => {
     );
   });
 
+  it('gives back our trailing parameters of an event that is also kept for its exit', () => {
+    const extra = [4, 'name', 2, 3n];
+    const bytes = buildEvent(EventType.SOCKET_CONNECT_E as number, { tid: 7, params: { fd: 3 }, extra });
+    const read = readAll(written((writer) => writer.event(viewEvent(bytes, 1, 0))));
+    expect(read.events.map((event) => event.bytes)).toEqual([bytes]);
+  });
+
   it('gives back the initial state', () => {
     fc.assert(
       fc.property(

@@ -2,11 +2,11 @@ import { createEngine } from '../engine/index.ts';
 import type { Event } from '../event/index.ts';
 import type { Message } from '../outputs/channel.ts';
 import { PRIORITIES, type Rule } from '../rules/index.ts';
-import { DumpFlag, type InitialStateSink } from '../scap/index.ts';
+import { DumpFlag } from '../scap/index.ts';
 import { type Seat, takeSeat } from '../source/capture-thread.ts';
-import { Follower } from '../state/index.ts';
 import type { PipelineEnd, PipelineSetup, PipelineSnapshot } from './contract.ts';
 import { createTally, formatterFor, JUDGED, stateCounters } from './judging.ts';
+import { reportReading } from './reading-report.ts';
 import { loadRuleSet } from './rule-set.ts';
 import { newState } from './sources.ts';
 
@@ -20,6 +20,8 @@ export interface PortionJudge {
   /** Its share of the alerts and expenses. */
   rules(): PipelineSnapshot['rules'];
   state(): PipelineSnapshot['state'];
+  /** Says what was not judged of the capture. */
+  report(): void;
   /** Events seen so far. */
   readonly seen: number;
 }
@@ -47,21 +49,7 @@ export function createPortionJudge(
   const loaded = loadRuleSet(setup);
   const rules = loaded.active.filter((rule) => rule.source === 'syscall');
   const state = newState(setup);
-  const follower = new Follower(state);
-  const catchUp = (): void => follower.catchUp();
-  // What a further section says of processes and descriptors comes after the events before it.
-  const sink: InitialStateSink = {
-    ...state.sink,
-    process(entry) {
-      catchUp();
-      state.sink.process(entry);
-    },
-    fd(entry) {
-      catchUp();
-      state.sink.fd(entry);
-    },
-  };
-  const feed = takeSeat(seat, sink, failed);
+  const feed = takeSeat(seat, state.sink, failed);
   const formatter = formatterFor(setup, loaded);
   const tally = createTally();
   tally.add(rules);
@@ -93,10 +81,10 @@ export function createPortionJudge(
   const judge = (event: Event): void => {
     if (isOver(event)) return;
     state.apply(event);
-    if (JUDGED[event.type] === 1 && (feed.flags & DumpFlag.STATE_ONLY) === 0) engine.process(event);
+    if (JUDGED[event.type] === 1 && (event.flags & DumpFlag.STATE_ONLY) === 0) engine.process(event);
   };
   const follow = (event: Event): void => {
-    if (!isOver(event)) follower.follow(event);
+    if (!isOver(event)) state.apply(event);
   };
 
   return {
@@ -109,7 +97,7 @@ export function createPortionJudge(
           });
           if (portion === null) break;
           if (!portion.claim()) {
-            portion.deliver(follow, catchUp);
+            portion.deliver(follow);
             continue;
           }
           portion.deliver(judge);
@@ -127,6 +115,7 @@ export function createPortionJudge(
     },
     rules: () => tally.list([engine]),
     state: () => stateCounters(state),
+    report: () => reportReading(config.engine.replay.capture_file, feed.stats, feed.truncated),
     get failure() {
       return failure;
     },

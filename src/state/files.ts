@@ -181,12 +181,6 @@ export function open(state: State, event: Event, thread: Thread): void {
   state.fdNum = num;
 }
 
-/** Whether an open names its file from the root on, so that nothing else is asked for what it means. */
-export function opensAbsolute(event: Event): boolean {
-  const nameAt = LAYOUT[event.type * 5] as number;
-  return nameAt < event.nparams && event.len(nameAt) > 1 && event.buffer[event.offset(nameAt)] === 47;
-}
-
 /** The fd stays the event's although it is gone from the table. */
 export function closeFd(state: State, event: Event, thread: Thread): void {
   if (low(event, 0, -1) >= 0) thread.fds.delete(state.fdNum);
@@ -219,17 +213,11 @@ const F_DUPFD = 1;
 const F_SETFD = 3;
 const F_DUPFD_CLOEXEC = 26;
 
-/** Whether an fcntl can change the table of descriptors. */
-export function changesTable(event: Event): boolean {
-  if (2 >= event.nparams) return false;
-  const command = event.u8(2);
-  return command === F_DUPFD || command === F_DUPFD_CLOEXEC || command === F_SETFD;
-}
-
 export function fcntl(state: State, event: Event, thread: Thread): void {
   const from = state.fd;
-  if (!changesTable(event)) return;
+  if (2 >= event.nparams) return;
   const command = event.u8(2);
+  if (command !== F_DUPFD && command !== F_DUPFD_CLOEXEC && command !== F_SETFD) return;
   const result = low(event, 0, -1);
   if (result < 0) return;
   if (from === null) {

@@ -11,7 +11,6 @@ export {
   unmanagedContainer,
 } from './containers.ts';
 export { FD_TYPE_CHARS, FD_TYPE_NAMES, Fd, FdStatus, L4, OpenFlag, type Socket } from './fd.ts';
-export { Follower } from './follower.ts';
 export { currentDirectory, directoryOf, Extra, extraFlags, kernelBase } from './files.ts';
 export { joinPath, UNKNOWN_DIRECTORY } from './paths.ts';
 export { hostRoot, ProcReader, readContainerUsers } from './proc.ts';
