@@ -86,7 +86,8 @@ async function startDaemon(
       endContainers();
       await end();
       unmountBelow(folder);
-      rmSync(folder, { recursive: true, force: true });
+      // What an engine starts to tidy up may still be at it.
+      rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 });
     },
     async restart() {
       await end();
