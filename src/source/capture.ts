@@ -1,5 +1,3 @@
-import { open, stat } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import type { Event } from '../event/index.ts';
 import { type InitialStateSink, type ReaderStats, ScapReader } from '../scap/index.ts';
 import { type Seat, startReading, takeSeat } from './capture-thread.ts';
@@ -17,9 +15,8 @@ export interface CaptureOptions {
   /** Size in bytes of the pieces that are read or inflated ahead; default 1 MiB. */
   chunkSize?: number;
   /**
-   * Whether a thread of its own inflates, checks and converts, so that this one only judges. It costs memory, some 100 ms to
-   * start and a quarter more CPU time in all, and spares this thread about 20 ns an event. By default compressed files
-   * of 16 MiB and more have one, where there is a second core: inflating needs as much time as judging.
+   * Whether a thread of its own checks and converts, too, so that this one only judges; default false. It spares this
+   * thread some 15 ns an event, and costs 80 in all, some 100 ms to start, and memory (`node bench/scap.ts`).
    */
   thread?: boolean;
 }
@@ -39,8 +36,6 @@ export interface Feed<P extends Portion = Portion> {
   close(): Promise<void>;
 }
 
-const THREAD_FROM = 16 << 20;
-
 /**
  * Opens a capture file for replay, plain or compressed; `-` is the standard input, a FIFO will do.
  *
@@ -54,8 +49,7 @@ export async function openCapture(
   options: CaptureOptions = {},
 ): Promise<CaptureSource> {
   const chunkSize = options.chunkSize ?? 1 << 20;
-  const thread = options.thread ?? (availableParallelism() > 1 && (await isLargeAndCompressed(path)));
-  const reading = thread ? startReading(path, chunkSize, 1) : null;
+  const reading = options.thread ? startReading(path, chunkSize, 1) : null;
   const feed: Feed =
     reading === null ? await readHere(path, sink, chunkSize) : takeSeat(reading.seats[0] as Seat, sink, reading.failed);
   /** The portion that was asked for and did not come in time. */
@@ -104,20 +98,6 @@ export async function openCapture(
     stats: (): SourceStats => ({ events: feed.stats.events, drops: {} }),
     close: () => void close(),
   };
-}
-
-async function isLargeAndCompressed(path: string): Promise<boolean> {
-  if (path === '-') return false;
-  const info = await stat(path);
-  // A pipe must not be opened twice.
-  if (!info.isFile() || info.size < THREAD_FROM) return false;
-  const file = await open(path, 'r');
-  try {
-    const { buffer } = await file.read(new Uint8Array(2), 0, 2, 0);
-    return buffer[0] === 0x1f && buffer[1] === 0x8b;
-  } finally {
-    await file.close();
-  }
 }
 
 /** The value, or undefined when it does not come in time. */
