@@ -125,8 +125,8 @@ function RuleList({
                         }
                       >
                         <b>{visible(rule.name)}</b>
-                      </a>
-                      {rule.enabled ? null : <span class="tagged"> off</span>}
+                      </a>{' '}
+                      {rule.enabled ? null : <span class="tagged">off</span>}
                       <div class="faint">{visible(rule.description.slice(0, 160))}</div>
                     </td>
                     <td class="tight">
