@@ -502,6 +502,12 @@ describe('what our own probe adds', () => {
     return read;
   };
 
+  test('all names of a value of an enumeration, as in Falco', () => {
+    const { state, send, last } = session();
+    send('SOCKET_SOCKET_X', { fd: 3, domain: 1, type: 1 });
+    expect(fieldCatalogue().bind('evt.arg', 'domain')(last(), state)).toBe('AF_LOCAL|AF_UNIX');
+  });
+
   test('names that lead elsewhere than they say', () => {
     const read = probe();
     const open = (name: string, real: string, flags: number) =>

@@ -101,11 +101,13 @@ export function flagNames(value: number | bigint, flags: Readonly<Record<string,
   return text;
 }
 
+/** All names of a value, as Falco gives them: `AF_LOCAL|AF_UNIX`. */
 function enumName(value: number | bigint, flags: Readonly<Record<string, number>> | null): string {
   if (flags === null) return '';
   const wanted = Number(value);
-  for (const name in flags) if ((flags[name] as number) >>> 0 === wanted) return name;
-  return '';
+  return Object.keys(flags)
+    .filter((name) => (flags[name] as number) >>> 0 === wanted)
+    .join('|');
 }
 
 /** Bytes as text: what is not printable ASCII becomes a dot. */
