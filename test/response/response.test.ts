@@ -1,9 +1,10 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import {
@@ -19,6 +20,7 @@ import {
 } from '../../src/response/index.ts';
 import { type Api, putShop, startApi } from './api.ts';
 
+const PROGRAM = fileURLToPath(new URL('../../bin/windhover', import.meta.url));
 const quiet = { info() {}, warning() {}, error() {}, debug() {} };
 let api: Api;
 let folder: string;
@@ -349,7 +351,6 @@ describe('actions in Kubernetes', () => {
   });
 
   it('a shell takes those values for data', async () => {
-    const { execFileSync } = await import('node:child_process');
     const marker = join(folder, 'owned');
     const nasty = `$(touch ${marker}); touch ${marker} "'\``;
     expect(
@@ -761,6 +762,36 @@ describe('actions on the host', () => {
       'failed: /proc/self/exe is no regular file',
       expect.stringMatching(/^failed: ".*" is no absolute path$/),
     ]);
+  });
+
+  it('records what the process and its children do from now on', async (context) => {
+    const child = spawn('sh', ['-c', 'while :; do cat /etc/hostname >/dev/null; sleep 0.1; done'], { stdio: 'ignore' });
+    try {
+      const pid = child.pid as number;
+      const output = { target: 'local:file', parameters: { destination: folder } };
+      const responder = await start({ rules: [rule('host:capture', { seconds: 1 }, { output })] });
+      const [entry] = await act(responder, here(pid, startedAt(pid)));
+      if (process.getuid?.() !== 0 && entry.state === 'failed') context.skip(`only root can record: ${entry.message}`);
+      expect(entry).toMatchObject({ state: 'done', message: expect.stringMatching(/^recorded sh \(\d+\) for 1 s/) });
+      const rules = join(folder, 'rules.yaml');
+      writeFileSync(
+        rules,
+        stringify([
+          {
+            rule: 'Read',
+            desc: 'd',
+            condition: 'evt.type in (open, openat) and proc.name = cat and fd.name = /etc/hostname',
+            output: '%proc.name %fd.name',
+            priority: 'INFO',
+          },
+        ]),
+      );
+      const file = entry.message.split(', kept as ')[1] as string;
+      const judged = execFileSync(PROGRAM, ['replay', file, '-r', rules], { encoding: 'utf8', stdio: 'pipe' });
+      expect(judged).toContain('cat /etc/hostname');
+    } finally {
+      child.kill('SIGKILL');
+    }
   });
 
   it('runs configured programs only, with the alert on standard input', async () => {

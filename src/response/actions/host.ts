@@ -1,9 +1,10 @@
 /** Actions on the host that the alert comes from, for a responder that runs there. */
 import { constants } from 'node:fs';
-import { chmod, copyFile, lstat, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, copyFile, lstat, mkdir, mkdtemp, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { isIP } from 'node:net';
-import { uptime } from 'node:os';
+import { tmpdir, uptime } from 'node:os';
 import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { systemCalls } from '../../bpf/index.ts';
 import { type Alert, textOf, toJson } from '../../outputs/forward/index.ts';
@@ -233,6 +234,47 @@ async function moveFile(from: string, to: string, inode: number): Promise<void> 
   }
 }
 
+/** This program, as it is started without its shell wrapper. */
+const PROGRAM = fileURLToPath(new URL('../../../bin/main.js', import.meta.url));
+/** What loading the probe and writing the file may take besides the capture, milliseconds. */
+const CAPTURE_GRACE = 60_000;
+
+const capture = actionKind({
+  name: 'host:capture',
+  doc: 'Records the system calls of the process of the alert and its descendants for a time, as a `.scap` file.',
+  continues: true,
+  repeatable: false,
+  artefact: true,
+  parameters: z.strictObject({ seconds: number(10).pipe(z.number().min(1).max(120)) }),
+  async plan(alert, { seconds }, context) {
+    const { pid, name } = await processOf(alert, context);
+    return {
+      target: `process ${pid} on ${context.hostname}`,
+      async perform(dryRun) {
+        if (dryRun) return { message: `would record ${name} (${pid}) for ${seconds} s` };
+        const folder = await mkdtemp(join(tmpdir(), 'windhover-capture-'));
+        try {
+          const file = join(folder, 'capture.scap');
+          // The kernel sends nothing but what belongs to that process.
+          const scope = ['-o', `windhover.scope=pid=${pid}`];
+          const { status, stderr } = await context.run(
+            [process.execPath, PROGRAM, 'record', '-w', file, '-M', String(seconds), ...scope],
+            { timeout: seconds * 1000 + CAPTURE_GRACE },
+          );
+          if (status !== 0) throw new ActionError(`the recorder ended with ${status}: ${stderr.trim().slice(-300)}`);
+          const content = await readFile(file);
+          return {
+            message: `recorded ${name} (${pid}) for ${seconds} s (${content.length} bytes)`,
+            artefact: { name: 'capture.scap', content },
+          };
+        } finally {
+          await rm(folder, { recursive: true, force: true });
+        }
+      },
+    };
+  },
+});
+
 const TABLE = ['inet', 'windhover'];
 
 const block = actionKind({
@@ -384,6 +426,7 @@ export const HOST_ACTIONS = [
   signalling('continue-process', 'Lets the process of the alert go on.', 'continue', false, 'stop'),
   quarantine,
   block,
+  capture,
   program,
   notify,
   lambda,
