@@ -171,6 +171,8 @@ export class Fd {
     if (this.#text === null && other.#text === null && this.type === other.type && here !== null && there !== null) {
       return here.sameEnds(there);
     }
+    // A socket that had no name before it was connected.
+    if (this.#text === '' && this.path === null && other.#text === null && there?.hasEnds === true) return false;
     return this.name === other.name;
   }
 
@@ -224,59 +226,84 @@ export function plainFd(type: number, text: string, flags = 0, inoLow = 0, inoHi
   return new Fd(type, null, text, flags, 0, 0, inoLow, inoHigh, null, 0);
 }
 
-/** Numbers up to this are in an array, others in a map, so that one high number costs no memory. */
-const DENSE = 4096;
+/** Descriptors a chunk. */
+const CHUNK_BITS = 5;
+const CHUNK = 1 << CHUNK_BITS;
+/** Numbers below this are in chunks (one bit each says whose a chunk is), others in a map. */
+const CHUNKED = CHUNK * 31;
 
-/** The file descriptors of a process (shared by its threads). */
+type Chunk = (Fd | null)[];
+
+/**
+ * The file descriptors of a process (shared by its threads). A fork has a table of its own that shares its maker's chunks
+ * until one of the two changes something: most forks change little, and shells keep a descriptor as high as 255.
+ */
 export class FdTable {
-  readonly #low: (Fd | null)[];
-  #high: Map<number, Fd> | null;
-  size: number;
+  readonly #chunks: (Chunk | null)[];
+  /** Bit by chunk: this table alone has it, and may write to it. */
+  #own = 0;
+  #high: Map<number, Fd> | null = null;
+  size = 0;
 
   constructor(from: FdTable | null = null) {
-    if (from === null) {
-      this.#low = [];
-      this.#high = null;
-      this.size = 0;
-    } else {
-      this.#low = from.#low.slice();
-      this.#high = from.#high === null ? null : new Map(from.#high);
+    if (from === null) this.#chunks = [];
+    else {
+      this.#chunks = from.#chunks.slice();
+      from.#own = 0;
+      if (from.#high !== null) this.#high = new Map(from.#high);
       this.size = from.size;
     }
   }
 
   get(fd: number): Fd | null {
-    if (fd >= 0 && fd < this.#low.length) return this.#low[fd] as Fd | null;
+    // A negative number lies beyond all chunks when it is shifted so.
+    const index = fd >>> CHUNK_BITS;
+    if (index < this.#chunks.length) {
+      const chunk = this.#chunks[index] as Chunk | null;
+      return chunk === null ? null : (chunk[fd & (CHUNK - 1)] as Fd | null);
+    }
     return this.#high === null ? null : (this.#high.get(fd) ?? null);
   }
 
   set(fd: number, entry: Fd): void {
-    const low = this.#low;
-    if (fd < low.length) {
-      if (fd < 0) return;
-      if (low[fd] === null) this.size++;
-      low[fd] = entry;
-    } else if (fd < DENSE) {
-      while (low.length < fd) low.push(null);
-      low.push(entry);
-      this.size++;
-    } else {
+    if (fd < 0) return;
+    if (fd >= CHUNKED) {
       this.#high ??= new Map();
       if (!this.#high.has(fd)) this.size++;
       this.#high.set(fd, entry);
+      return;
     }
+    const index = fd >>> CHUNK_BITS;
+    const chunks = this.#chunks;
+    while (chunks.length <= index) chunks.push(null);
+    const chunk = this.#writable(index);
+    const at = fd & (CHUNK - 1);
+    if (chunk[at] === null) this.size++;
+    chunk[at] = entry;
   }
 
   delete(fd: number): void {
-    const low = this.#low;
-    if (fd >= 0 && fd < low.length) {
-      if (low[fd] !== null) {
-        low[fd] = null;
-        this.size--;
-      }
+    const index = fd >>> CHUNK_BITS;
+    if (index < this.#chunks.length) {
+      const at = fd & (CHUNK - 1);
+      const chunk = this.#chunks[index] as Chunk | null;
+      if (chunk === null || chunk[at] === null) return;
+      this.#writable(index)[at] = null;
+      this.size--;
     } else if (this.#high?.delete(fd) === true) {
       this.size--;
     }
+  }
+
+  /** The chunk of that index, which is within the array; no other table sees what is written to it. */
+  #writable(index: number): Chunk {
+    const chunk = this.#chunks[index] as Chunk | null;
+    const bit = 1 << index;
+    if (chunk !== null && (this.#own & bit) !== 0) return chunk;
+    const own = chunk === null ? new Array<Fd | null>(CHUNK).fill(null) : chunk.slice();
+    this.#chunks[index] = own;
+    this.#own |= bit;
+    return own;
   }
 
   /** What is left of the table after an exec. */
@@ -289,17 +316,22 @@ export class FdTable {
   }
 
   clear(): void {
-    this.#low.length = 0;
+    this.#chunks.length = 0;
+    this.#own = 0;
     this.#high = null;
     this.size = 0;
   }
 
-  /** In ascending order of the numbers below 4096. */
+  /** In ascending order of the numbers that are in chunks. */
   forEach(visit: (entry: Fd, fd: number) => void): void {
-    const low = this.#low;
-    for (let fd = 0; fd < low.length; fd++) {
-      const entry = low[fd] as Fd | null;
-      if (entry !== null) visit(entry, fd);
+    const chunks = this.#chunks;
+    for (let index = 0; index < chunks.length; index++) {
+      const chunk = chunks[index] as Chunk | null;
+      if (chunk === null) continue;
+      for (let at = 0; at < CHUNK; at++) {
+        const entry = chunk[at] as Fd | null;
+        if (entry !== null) visit(entry, (index << CHUNK_BITS) | at);
+      }
     }
     this.#high?.forEach(visit);
   }

@@ -179,6 +179,8 @@ export class ThreadTable {
   /** Threads with ids that the kernel cannot have, but a sandbox can. */
   readonly #wide = new Map<number, Thread>();
   #used: Int32Array = new Int32Array(4096);
+  /** A page that fell empty: where ids go up, pages come and go with single processes. */
+  #spare: Array<Thread | null> | null = null;
   readonly #freeSlots: number[] = [];
   /** The epoch that the next user of a slot starts with. */
   #epochs: number[] = [];
@@ -210,7 +212,8 @@ export class ThreadTable {
     const index = thread.tid >>> PAGE_BITS;
     let page = this.#pages[index];
     if (page === undefined || page === null) {
-      page = new Array<Thread | null>(PAGE).fill(null);
+      page = this.#spare ?? new Array<Thread | null>(PAGE).fill(null);
+      this.#spare = null;
       this.#pages[index] = page;
     }
     page[thread.tid & (PAGE - 1)] = thread;
@@ -224,7 +227,10 @@ export class ThreadTable {
       const page = this.#pages[index] as Array<Thread | null>;
       page[thread.tid & (PAGE - 1)] = null;
       this.#used[index] = (this.#used[index] as number) - 1;
-      if (this.#used[index] === 0) this.#pages[index] = null;
+      if (this.#used[index] === 0) {
+        this.#spare = page;
+        this.#pages[index] = null;
+      }
     }
     this.#epochs[thread.slot] = (thread.epoch + 1) & 0x3fffffff;
     this.#freeSlots.push(thread.slot);
