@@ -116,6 +116,7 @@ await pictures(world, {
   exception: async (page) => {
     await page.goto(`${world.url}/groups/${grave?.id}`);
     await page.getByRole('button', { name: 'Make an exception' }).click();
+    await page.getByRole('region', { name: /^Narrow/ }).waitFor();
   },
   health: (page) => page.goto(`${world.url}/health`),
   destinations: (page) => page.goto(`${world.url}/settings?tab=destinations`),
