@@ -51,6 +51,9 @@ test('goes when the program that made it is changed', () => {
   expect(start('x', undefined, sources)).toBe(1);
   writeFileSync(source, 'three');
   expect(start('x', undefined, sources)).toBeNull();
+  rmSync(source);
+  expect(start('x', 1, sources)).toBeNull();
+  expect(start('x', undefined, sources)).toBeNull();
 });
 
 test('what was damaged is not used', () => {

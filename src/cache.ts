@@ -30,9 +30,10 @@ const SUM = 64;
  */
 export function kept<T>(kind: string, inputs: unknown, sources: readonly URL[]): Kept<T> {
   const root = getCompileCacheDir();
-  if (root === undefined) return { read: () => null, write() {} };
+  const program = root === undefined ? null : fingerprintOf(sources);
+  if (root === undefined || program === null) return { read: () => null, write() {} };
   const directory = join(root, kind);
-  const path = join(directory, hash('sha256', JSON.stringify([inputs, sources.map(fingerprint)])));
+  const path = join(directory, hash('sha256', JSON.stringify([inputs, program])));
   return {
     read() {
       try {
@@ -64,7 +65,15 @@ export function kept<T>(kind: string, inputs: unknown, sources: readonly URL[]):
   };
 }
 
-/** Changes with every change of the program's files, without reading them. */
+/** Changes with every change of the program's files, without reading them; null when one of them is not there. */
+function fingerprintOf(sources: readonly URL[]): string[] | null {
+  try {
+    return sources.map(fingerprint);
+  } catch {
+    return null;
+  }
+}
+
 function fingerprint(source: URL): string {
   const one = (file: URL): string => {
     const { size, mtimeMs, ino } = statSync(file);
