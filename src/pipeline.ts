@@ -9,7 +9,7 @@ import { DumpFlag } from './scap/index.ts';
 import { watchBehaviour } from './sensor/behaviour.ts';
 import type { Pipeline, PipelineEnd, PipelineHost, PipelineSetup } from './sensor/contract.ts';
 import { createDropMonitor, type DropAction } from './sensor/drops.ts';
-import { createHeldAlerts } from './sensor/held-alerts.ts';
+import { asksMetadata, createHeldAlerts } from './sensor/held-alerts.ts';
 import { formatInternalAlert, type InternalAlert } from './sensor/internal-alert.ts';
 import { createTally, formatterFor, internalForm, JUDGED, stateCounters } from './sensor/judging.ts';
 import { metadataFor } from './sensor/metadata.ts';
@@ -99,20 +99,42 @@ export async function openPipeline(
     const recorder = openRecorder(config, source.state, source === syscalls ? news : null);
     tally.add(active);
     const mayHold = source === syscalls && metadata !== null;
+    const first = config.rule_matching.toLowerCase() !== 'all';
+    let matched = 0;
     const onMatch = (rule: Rule, event: Event): void => {
+      matched = event.num;
       recorder?.matched(rule, event);
       if (mayHold && held.take(rule, event, source.state, formatter)) return;
       addAlert(rule, formatter.line(rule, event, source.state));
     };
     const engine = createEngine(active, source.state, {
-      matching: config.rule_matching.toLowerCase() === 'all' ? 'all' : 'first',
+      matching: first ? 'first' : 'all',
       codegen: config.windhover.code_generation,
       onMatch,
     });
     // Recordings and profiles of behaviour ask who caused any event.
     const isAlone = recorder === null && (source !== syscalls || (recording === null && behaviour === null));
     source.state.unread = isAlone ? engine.unread() : new Uint8Array(EVENTS.length);
-    return { engine, recorder };
+    const late = new Map<number, Rule[]>();
+    if (mayHold) {
+      for (const rule of active.filter(({ condition }) => asksMetadata(condition))) {
+        for (const type of rule.eventTypes) {
+          const rules = late.get(type);
+          if (rules === undefined) late.set(type, [rule]);
+          else rules.push(rule);
+        }
+      }
+    }
+    return {
+      engine,
+      recorder,
+      consider(event) {
+        const rules = late.get(event.type);
+        if (rules !== undefined && !(first && matched === event.num)) {
+          held.consider(rules, event, source.state, formatter);
+        }
+      },
+    };
   }
 
   function addAlert(rule: Rule, line: string | null): void {
@@ -138,7 +160,9 @@ export async function openPipeline(
       if (isSyscalls) recording?.event(event);
       judge.recorder?.applied(event, event.flags);
       if (isSyscalls) behaviour?.event(event, state);
-      if (JUDGED[event.type] === 1 && (event.flags & DumpFlag.STATE_ONLY) === 0) judge.engine.process(event);
+      if (JUDGED[event.type] === 0 || (event.flags & DumpFlag.STATE_ONLY) !== 0) return;
+      judge.engine.process(event);
+      if (isSyscalls && metadata?.waiting === true) judge.consider(event);
     };
 
     /** What is due at the time of the event; false when it is beyond the end. */
@@ -248,6 +272,8 @@ export async function openPipeline(
 interface Judge {
   readonly engine: Engine;
   readonly recorder: Recorder | null;
+  /** Keeps what may yet match, of an event that was judged while something is being found out about a container. */
+  consider(event: Event): void;
 }
 
 function dropOptions(config: Config): Parameters<typeof createDropMonitor>[0] {

@@ -4,7 +4,7 @@ import { buildEvent, Event, EventType } from '../event/index.ts';
 import { fieldCatalogue } from '../fields/index.ts';
 import { loadRules, type Rule } from '../rules/index.ts';
 import { State, type Thread, unmanagedContainer } from '../state/index.ts';
-import { createHeldAlerts } from './held-alerts.ts';
+import { asksMetadata, createHeldAlerts } from './held-alerts.ts';
 
 const catalogue = fieldCatalogue();
 const ID = '0123456789ab';
@@ -30,7 +30,7 @@ const formatter = createFormatter({
 });
 
 /** A match in a container of which nothing is known, and what became of its alert. */
-function hold(condition: string, output: string, waitMs = 60_000, isStarting = false) {
+function hold(condition: string, output: string, waitMs = 60_000, isStarting = false, isMatch = true) {
   const state = new State();
   state.thread = { container: ID, cgroups: '' } as Thread;
   const bytes = buildEvent(EventType.PROCEXIT_1_E, { ts: 1_000_000_000n, tid: 1n, params: {} });
@@ -46,7 +46,9 @@ function hold(condition: string, output: string, waitMs = 60_000, isStarting = f
     awaits: () => awaited,
     emit: (_rule, line) => lines.push(line?.replace(/^\S+ /, '') ?? null),
   });
-  const taken = held.take(rule(condition, output), event, state, formatter);
+  const made = rule(condition, output);
+  const taken = isMatch && held.take(made, event, state, formatter);
+  if (!isMatch) held.consider([made], event, state, formatter);
   // The next event is of another thread.
   state.thread = null;
   return {
@@ -112,4 +114,31 @@ test('what its condition asks of metadata is judged when that is known', () => {
 
 test('an alert that has nothing to do with metadata does not wait', () => {
   expect(hold('evt.num > 0', 'x (type=%evt.type)').taken).toBe(false);
+});
+
+test('what matches only with the metadata waits for it', () => {
+  const condition = 'evt.num > 0 and container.image.repository = nginx';
+  const { lines, held, learn } = hold(condition, OUTPUT, 60_000, false, false);
+  expect(held.size).toBe(1);
+  learn('nginx');
+  expect(lines).toEqual([`Notice x (image=nginx id=${ID})`]);
+
+  const other = hold(condition, OUTPUT, 60_000, false, false);
+  other.learn('redis');
+  expect(other.lines).toEqual([]);
+
+  const never = hold(condition, OUTPUT, 60_000, false, false);
+  never.giveUp();
+  expect([never.lines, never.held.size]).toEqual([[], 0]);
+});
+
+test('what is false whatever the metadata, or matched already, does not wait', () => {
+  expect(hold('evt.num < 0 and container.privileged = true', OUTPUT, 60_000, false, false).held.size).toBe(0);
+  expect(hold('evt.num > 0 or container.privileged = true', OUTPUT, 60_000, false, false).held.size).toBe(0);
+  const matched = rule('evt.num > 0 and not container.image.repository = nginx', OUTPUT);
+  expect(asksMetadata(matched.condition)).toBe(true);
+  expect(hold('evt.num > 0 and not container.image.repository = nginx', OUTPUT, 60_000, false, false).held.size).toBe(
+    0,
+  );
+  expect(asksMetadata(rule('container.id != host', OUTPUT).condition)).toBe(false);
 });

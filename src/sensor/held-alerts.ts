@@ -1,8 +1,8 @@
 /** Alerts wait a moment for what engines and Kubernetes say of their containers; events do not. */
 import type { AlertFormatter } from '../alert.ts';
 import type { Event } from '../event/index.ts';
-import { type Field, isMetadata, keepMoment } from '../fields/index.ts';
-import { type Expr, type FieldRef, interpret, type Rule, remainder } from '../rules/index.ts';
+import { type Field, fieldsOf, isMetadata, keepMoment } from '../fields/index.ts';
+import { type Expr, type FieldRef, interpret, type ReadField, type Rule, remainder } from '../rules/index.ts';
 import type { State } from '../state/index.ts';
 
 export interface HeldAlerts {
@@ -11,6 +11,11 @@ export interface HeldAlerts {
    * its metadata nor depends on it.
    */
   take(rule: Rule, event: Event, state: State, formatter: AlertFormatter): boolean;
+  /**
+   * Takes over what does not match yet, but would if what is not known of the event's container were so; to be called after
+   * the event was judged, with rules of its type that {@link asksMetadata}.
+   */
+  consider(rules: readonly Rule[], event: Event, state: State, formatter: AlertFormatter): void;
   /** Lets go what has its metadata, or has waited long enough. */
   release(): void;
   /** How many wait. */
@@ -47,6 +52,28 @@ export function createHeldAlerts(options: HeldAlertsOptions): HeldAlerts {
   let held: Held[] = [];
   /** When metadata was last seen to be starting: everybody waits from then on. */
   let startingAt = Number.NEGATIVE_INFINITY;
+
+  function hold(
+    rule: Rule,
+    rest: Expr,
+    line: ReturnType<AlertFormatter['hold']>,
+    event: Event,
+    state: State,
+    formatter: AlertFormatter,
+  ): void {
+    const container = state.thread?.container ?? '';
+    const moment = keepMoment(event, state);
+    const now = line === null ? formatter.line(rule, event, state) : null;
+    held.push({
+      rule,
+      container,
+      until: performance.now() + options.waitMs,
+      isKnown: () => state.containers.has(container),
+      holds: () => judge(rest, moment),
+      line: line ?? (() => now),
+    });
+  }
+
   return {
     take(rule, event, state, formatter) {
       const container = state.thread?.container ?? '';
@@ -59,17 +86,20 @@ export function createHeldAlerts(options: HeldAlertsOptions): HeldAlerts {
       }
       const rest = remainder(rule.condition, (field) => reader(field)(event, state), isOpen);
       if (line === null && rest.kind === 'constant') return false;
-      const moment = keepMoment(event, state);
-      const now = line === null ? formatter.line(rule, event, state) : null;
-      held.push({
-        rule,
-        container,
-        until: performance.now() + options.waitMs,
-        isKnown: () => state.containers.has(container),
-        holds: () => judge(rest, moment),
-        line: line ?? (() => now),
-      });
+      hold(rule, rest, line, event, state, formatter);
       return true;
+    },
+    consider(rules, event, state, formatter) {
+      const container = state.thread?.container ?? '';
+      if (container === '' || state.containers.has(container) || !options.awaits(container)) return;
+      for (const rule of rules) {
+        if (held.length >= MAX_HELD) return;
+        const read: ReadField = (field) => reader(field)(event, state);
+        const rest = remainder(rule.condition, read, isOpen);
+        // What is true already was taken when it matched.
+        if (rest.kind === 'constant' || interpret(rest, read)) continue;
+        hold(rule, rest, formatter.hold(rule, event, state), event, state, formatter);
+      }
     },
     release() {
       if (held.length === 0) return;
@@ -94,7 +124,26 @@ function judge(rest: Expr, { event, state }: ReturnType<typeof keepMoment>): boo
   return interpret(rest, (field) => reader(field)(event, state));
 }
 
-const isOpen = (field: FieldRef): boolean => isMetadata(field.spec as Field);
+/** Whether a condition reads what engines and Kubernetes say of containers. */
+export function asksMetadata(expr: Expr): boolean {
+  switch (expr.kind) {
+    case 'and':
+    case 'or':
+      return expr.children.some(asksMetadata);
+    case 'not':
+      return asksMetadata(expr.child);
+    case 'check': {
+      const fields = fieldsOf(expr.left);
+      if (expr.right?.kind === 'operand') fields.push(...fieldsOf(expr.right.operand));
+      return fields.some(isOpen);
+    }
+    default:
+      return false;
+  }
+}
+
+/** The id is known from the control group, before anything else. */
+const isOpen = (field: FieldRef): boolean => field.name !== 'container.id' && isMetadata(field.spec as Field);
 
 const readers = new WeakMap<FieldRef, ReturnType<Field['bind']>>();
 
