@@ -9,7 +9,7 @@ import { windhover } from '../live/sensor.ts';
 /** A host at its noisiest: the same few things over and over, with names, numbers and ports that differ each time. */
 const NOISE = `
 i=0
-while [ $i -lt 1100 ]; do
+while [ $i -lt 1300 ]; do
   i=$((i + 1))
   : </etc/shadow; : </etc/gshadow
   : >"$1/.job-$i-$$.tmp"
