@@ -1,5 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { hostname, tmpdir } from 'node:os';
@@ -762,6 +763,32 @@ describe('actions on the host', () => {
       'failed: /proc/self/exe is no regular file',
       expect.stringMatching(/^failed: ".*" is no absolute path$/),
     ]);
+  });
+
+  it('takes the file that the process sees, and none but that of the alert', async (context) => {
+    if (process.getuid?.() !== 0) context.skip('only root can mount');
+    const file = join(folder, 'both');
+    const hidden = join(folder, 'hidden');
+    mkdirSync(hidden);
+    writeFileSync(file, 'of the host');
+    writeFileSync(join(hidden, 'both'), 'of the namespace');
+    const responder = await start({ rules: [rule('host:quarantine-file')] });
+    const { ino } = statSync(file);
+    const [other] = await act(responder, here(process.pid, 0n, { 'fd.name': file, 'fd.ino': ino + 1 }));
+    expect(other).toMatchObject({ state: 'failed', message: expect.stringContaining('is not the file of the alert') });
+    expect(readFileSync(file, 'utf8')).toBe('of the host');
+    // A bind mount that only the process and its children see.
+    const child = spawn('unshare', ['-m', 'sh', '-c', `mount --bind ${hidden} ${folder} && echo ready && sleep 60`]);
+    try {
+      await once(child.stdout, 'data');
+      const pid = child.pid as number;
+      const entries = await act(responder, here(pid, startedAt(pid), { 'fd.name': file }));
+      expect(entries.at(-1)).toMatchObject({ state: 'done' });
+      expect(readFileSync(file, 'utf8')).toBe('of the host');
+      expect(existsSync(join(hidden, 'both'))).toBe(false);
+    } finally {
+      child.kill('SIGKILL');
+    }
   });
 
   it('records what the process and its children do from now on', async (context) => {

@@ -1,6 +1,18 @@
 /** Actions on the host that the alert comes from, for a responder that runs there. */
 import { constants } from 'node:fs';
-import { chmod, copyFile, lstat, mkdir, mkdtemp, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import {
+  chmod,
+  copyFile,
+  lstat,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+} from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { tmpdir, uptime } from 'node:os';
 import { basename, join } from 'node:path';
@@ -176,6 +188,25 @@ const signalling = (
     }),
   });
 
+/**
+ * Where the paths of the alert's process start: it can have a mount namespace of its own without being in a container. Once
+ * it is gone, a path of the host is taken as the host has it; of a container, nothing can be said any more.
+ */
+async function rootOf(alert: Alert, context: Context): Promise<string> {
+  const container = textOf(alert.fields['container.id']);
+  const isHost = container === '' || container === 'host';
+  try {
+    const { pid } = await processOf(alert, context);
+    const mounts = (of: number) => readlink(`${context.proc}/${of}/ns/mnt`).catch(() => null);
+    // The host's own paths still hold when the process has ended, which undoing asks for.
+    if (isHost && (await mounts(pid)) === (await mounts(1))) return '';
+    return `${context.proc}/${pid}/root`;
+  } catch (error) {
+    if (isHost) return '';
+    throw error;
+  }
+}
+
 const quarantine = actionKind({
   name: 'host:quarantine-file',
   doc: 'Moves the file of the alert away and takes all rights from it.',
@@ -187,13 +218,13 @@ const quarantine = actionKind({
     const path = field(alert, parameters.field);
     if (!path.startsWith('/') || path.includes('\0') || path.split('/').includes('..'))
       throw new ActionError(`"${path}" is no absolute path`);
-    const container = textOf(alert.fields['container.id']);
-    const root =
-      container === '' || container === 'host' ? '' : `${context.proc}/${(await processOf(alert, context)).pid}/root`;
-    const file = `${root}${path}`;
+    const file = `${await rootOf(alert, context)}${path}`;
     const stat = await lstat(file).catch(() => null);
     if (stat === null) throw new ActionError(`${path} is gone`, true);
     if (!stat.isFile()) throw new ActionError(`${path} is no regular file`);
+    const inode = parameters.field === 'fd.name' ? textOf(alert.fields['fd.ino']) : '';
+    if (/^[1-9]\d*$/.test(inode) && inode !== String(stat.ino))
+      throw new ActionError(`${path} is not the file of the alert (inode ${stat.ino}, not ${inode})`);
     return {
       target: `file ${path} on ${context.hostname}`,
       async perform(dryRun) {
