@@ -6,13 +6,18 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/io_uring.h>
 #include <linux/openat2.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -22,6 +27,8 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+enum { OPENS = 20 };
 
 static const char *argument;
 
@@ -118,6 +125,101 @@ static int started(void)
 	return readlink("/proc/self/exe", path, sizeof(path) - 1) > 0 && strstr(path, "/raced-program") != NULL ? 42 : 43;
 }
 
+/* Opens the shared name again and again, and counts how often that was the other file. */
+static void *open_often(void *count)
+{
+	struct stat wanted, got;
+
+	stat("/etc/shadow", &wanted);
+	for (int i = 0; i < OPENS; i++) {
+		int fd = open(shared, O_RDONLY);
+
+		if (fd >= 0 && fstat(fd, &got) == 0 && got.st_ino == wanted.st_ino && got.st_dev == wanted.st_dev)
+			++*(volatile int *)count;
+		if (fd >= 0)
+			close(fd);
+	}
+	return NULL;
+}
+
+/* A04: a tracer stops each call at its entry, gives it another name, and takes that away when it has returned. */
+static void traced_open(int *count)
+{
+	int status, inside = 0;
+	pid_t child = fork();
+
+	if (child == 0) {
+		ptrace(PTRACE_TRACEME, 0, 0, 0);
+		raise(SIGSTOP);
+		open_often(count);
+		_exit(0);
+	}
+	waitpid(child, &status, 0);
+	ptrace(PTRACE_SETOPTIONS, child, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
+	while (ptrace(PTRACE_SYSCALL, child, 0, 0) == 0 && waitpid(child, &status, 0) == child && WIFSTOPPED(status)) {
+		if (WSTOPSIG(status) != (SIGTRAP | 0x80))
+			continue;
+		inside = !inside;
+		usleep(1000);
+		strcpy(shared, names[inside]);
+	}
+}
+
+static volatile int listener = -1;
+
+static void *supervised_open(void *count)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = {sizeof(code) / sizeof(code[0]), code};
+
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter);
+	return listener < 0 ? NULL : open_often(count);
+}
+
+/* The same by a supervisor whom a filter of seccomp asks: the call goes on only when the supervisor says so. */
+static int notified_open(int *count)
+{
+	pthread_t thread;
+
+	strcpy(shared, names[0]);
+	pthread_create(&thread, NULL, supervised_open, count);
+	while (listener == -1)
+		usleep(1000);
+	for (int i = 0; i < OPENS; i++) {
+		struct seccomp_notif request = {0};
+		struct seccomp_notif_resp answer = {.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
+
+		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &request) < 0)
+			return 1;
+		usleep(1000);
+		strcpy(shared, names[1]);
+		answer.id = request.id;
+		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) < 0)
+			return 1;
+	}
+	pthread_join(thread, NULL);
+	return 0;
+}
+
+/* A04: others delay the call and change its name meanwhile. Prints how often the other file was opened. */
+static int delayed_open(void)
+{
+	int *count, status;
+
+	start_sharing("/etc/./hosts", "/etc/shadow\0");
+	count = (int *)(shared + 4096);
+	traced_open(count);
+	status = notified_open(count);
+	printf("%d\n", *count);
+	return status;
+}
+
 /* A05: the name changes while execve runs. ARGUMENT: two copies of this program. Prints how often the first was started. */
 static int exec_race(void)
 {
@@ -194,6 +296,16 @@ static int compat_open(void)
 
 	__asm__ volatile("int $0x80" : "=a"(result) : "a"(5L), "b"(name), "c"(0L), "d"(0L) : "memory", "r8", "r9", "r10", "r11");
 	return result < 0;
+#else
+	return 77;
+#endif
+}
+
+/* A08: an open by the numbering of x32; 77 where the kernel does not know it. */
+static int x32_open(void)
+{
+#ifdef __x86_64__
+	return syscall(0x40000000 | SYS_openat, AT_FDCWD, "/etc/shadow", O_RDONLY, 0) < 0 ? 77 : 0;
 #else
 	return 77;
 #endif
@@ -358,8 +470,8 @@ int main(int argc, char **argv)
 		const char *name;
 		int (*run)(void);
 	} rows[] = {
-		{"A01", open_race}, {"A03", connect_race}, {"A05", exec_race}, {"A06", uring_open}, {"A07", compat_open},
-		{"A09", sister_calls}, {"A12", renamed}, {"A17", map_code}, {"A20", poke}, {"A22", nameless},
+		{"A01", open_race}, {"A03", connect_race}, {"A04", delayed_open}, {"A05", exec_race}, {"A06", uring_open}, {"A07", compat_open},
+		{"A08", x32_open}, {"A09", sister_calls}, {"A12", renamed}, {"A17", map_code}, {"A20", poke}, {"A22", nameless},
 		{"A25", hand_over}, {"A28", flood}, {"A30", threaded}, {"A35", absent}, {"started", started},
 	};
 

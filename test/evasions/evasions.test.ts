@@ -18,9 +18,11 @@ const STAGES: Readonly<Record<string, string>> = {
   A01: 'as A01 A01 >"$out/A01"',
   A02: 'ln -s /etc/security "$scratch/link"; shell A02; cp "$(command -v cat)" "$tools/A02"; "$tools/A02" "$scratch/link/../shadow"',
   A03: 'as A03 A03 "$ports" >"$out/A03"',
+  A04: 'as A04 A04 >"$out/A04"',
   A05: 'cp "$ev" /var/tmp/raced-program-of-A05; cp "$ev" "$tools/other"; as A05 A05 "/var/tmp/raced-program-of-A05,$tools/other" >"$out/A05"',
   A06: 'as A06 A06; echo $? >"$out/A06"',
   A07: 'as A07 A07; echo $? >"$out/A07"',
+  A08: 'as A08 A08; echo $? >"$out/A08"',
   A09: 'as A09 A09',
   A10: 'cp "$(command -v cat)" "$tools/systemd-logind"; "$tools/systemd-logind" /etc/shadow',
   A11: 'shell dpkg; "$tools/dpkg" -c "cp /bin/true /usr/sbin/A11; true"',
@@ -139,6 +141,10 @@ row('A02 a path through a linked directory and back', () => {
 row('A03 an address that changes while connect runs: every connection is told by its real end', () => {
   expect(alerts('Raced connection', 'A03')).toHaveLength(told('A03'));
 });
+row('A04 a name that a tracer, or a supervisor of seccomp, changes while it delays the call', () => {
+  expect(told('A04')).toBe(40);
+  expect(alerts(SENSITIVE, 'file=/etc/shadow', '/A04 ')).toHaveLength(40);
+});
 row('A05 a name that changes while execve runs: what was started is told, and nothing else', () => {
   const started = alerts('Program started from a world-writable directory', 'exe=/var/tmp/raced-program-of-A05 ');
   expect(started).toHaveLength(told('A05'));
@@ -152,6 +158,9 @@ row('A07 an open by the numbering of 32 bits', (skip) => {
   if (told('A07') === 77) skip('only x86-64 has them');
   expect(alerts('System call of 32 bits', '/A07 ')).toHaveLength(1);
   expect(alerts(SENSITIVE, '/A07 ')).toHaveLength(1);
+});
+row('A08 an open by the numbering of x32: told where the kernel knows it (test/kernels), else nothing was read', () => {
+  expect(alerts(SENSITIVE, '/A08 ')).toHaveLength(told('A08') === 77 ? 0 : 1);
 });
 row('A09 openat2 and open_by_handle_at', () => {
   expect(alerts(SENSITIVE, 'file=/etc/shadow', '/A09 ').length).toBeGreaterThanOrEqual(1);
