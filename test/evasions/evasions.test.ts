@@ -10,7 +10,8 @@ import { type AlertLine, ROOT, type Run, windhover } from '../live/sensor.ts';
 
 /**
  * Ways around a watcher, A01 to A35 (docs/threat-model.md has a row for each): every one is done by a real program
- * in namespaces of its own, and found by the rules that come with the program.
+ * in namespaces of its own, and found by the rules that come with the program. The one that needs another kernel (A08)
+ * is found in a guest (test/kernels/rules.test.ts).
  */
 
 /** sh; `$ev` is the compiled program, `$out` a directory that outlives the namespaces. A copy under the row's name tells whose alert it is. */

@@ -31,6 +31,17 @@ export interface GuestRun {
   readonly status: number | null;
 }
 
+/** What a guest has, and is told, beside the checkout's own. */
+export interface GuestOptions {
+  /** Further files. */
+  readonly files?: readonly Entry[];
+  /** Packages that the scripts need, which need no others themselves. */
+  readonly packages?: readonly string[];
+  /** Further parameters of the kernel. */
+  readonly parameters?: string;
+  readonly timeoutMs?: number;
+}
+
 export interface GuestResult {
   /** One for each script. */
   readonly runs: readonly GuestRun[];
@@ -82,18 +93,21 @@ export async function runInGuest(
   kernel: string,
   scripts: readonly string[],
   workload: string,
-  timeoutMs = 480_000,
+  { files = [], packages = [], parameters = '', timeoutMs = 480_000 }: GuestOptions = {},
 ): Promise<GuestResult> {
   const directory = mkdtempSync(join(tmpdir(), 'windhover-guest-'));
   const initrd = join(directory, 'initrd');
-  writeFileSync(initrd, Buffer.concat([readFileSync(baseArchive()), overlay(scripts, workload)]));
+  writeFileSync(
+    initrd,
+    Buffer.concat([readFileSync(baseArchive()), overlay(scripts, workload, packages), cpio(files)]),
+  );
   const qemu = spawn(
     'qemu-system-x86_64',
     [
       ...['-machine', 'q35,accel=tcg', '-cpu', CPU, '-m', '1536', '-smp', '2'],
       ...['-nographic', '-no-reboot', '-nodefaults', '-serial', 'stdio', '-nic', 'none'],
       ...['-kernel', join(CACHE, 'kernels', kernel, 'vmlinuz'), '-initrd', initrd],
-      ...['-append', 'console=ttyS0 quiet panic=-1 mitigations=off nokaslr no_timer_check'],
+      ...['-append', `console=ttyS0 quiet panic=-1 mitigations=off nokaslr no_timer_check ${parameters}`],
     ],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
@@ -121,6 +135,21 @@ function outputOf(script: string, text: string): GuestRun {
   if (from < 0 || to < 0) return { output: '', status: null };
   const status = /^\d+/.exec(text.slice(to + `@@@ end ${script} `.length));
   return { output: text.slice(from + begin.length, to), status: Number(status?.[0] ?? 1) };
+}
+
+/** Fetches what guests need (setup.sh); why there can be none here, or undefined. In CI, where they must be, it throws. */
+export function guestsUnavailable(): string | undefined {
+  if (process.arch !== 'x64') return 'the kernels are those of x86-64';
+  try {
+    execFileSync(fileURLToPath(new URL('setup.sh', import.meta.url)), {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      encoding: 'utf8',
+    });
+    return undefined;
+  } catch (error) {
+    if (process.env.CI !== undefined) throw error;
+    return `setup.sh failed: ${(error as { stderr: string }).stderr.trim().split('\n').at(-1)}`;
+  }
 }
 
 /** The kernels that setup.sh has fetched, with their versions. */
@@ -163,8 +192,8 @@ function baseArchive(): string {
   return cached;
 }
 
-/** The checkout's files, as they are now, the workload and the list of scripts. */
-function overlay(scripts: readonly string[], workload: string): Buffer {
+/** The checkout's files, as they are now, the packages, the workload and the list of scripts. */
+function overlay(scripts: readonly string[], workload: string, packages: readonly string[]): Buffer {
   const { resolve } = createRequire(import.meta.url);
   const koffi = dirname(resolve('koffi'));
   const native = dirname(resolve(`@koromix/koffi-linux-${process.arch}`));
@@ -180,9 +209,11 @@ function overlay(scripts: readonly string[], workload: string): Buffer {
       if (isSource(name)) entries.push({ path: join(GUEST_ROOT, name), mode: 0o755, data: readFileSync(path) });
     }
   };
-  for (const file of ['package.json', 'src', 'probe', 'test/actions', 'test/kernels']) add(join(ROOT, file), file);
+  for (const file of ['package.json', 'bin', 'src', 'probe', 'rules', 'test/actions', 'test/kernels'])
+    add(join(ROOT, file), file);
   add(koffi, 'node_modules/koffi');
   add(native, `node_modules/@koromix/koffi-linux-${process.arch}`);
+  for (const name of packages) add(join(ROOT, 'node_modules', name), `node_modules/${name}`);
   return cpio(entries);
 }
 

@@ -1,9 +1,7 @@
-import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { workload } from '../actions/watch.ts';
-import { type GuestResult, kernels, runInGuest } from './guest.ts';
+import { type GuestResult, guestsUnavailable, kernels, runInGuest } from './guest.ts';
 
 /** Debian 11, 12, 12 with a newer kernel, and unstable. */
 const KERNELS = ['5.10', '6.1', '6.12', 'sid'] as const;
@@ -18,19 +16,7 @@ const FAMILIES = readdirSync(GOLDEN).map((file) => file.replace('.txt', ''));
 let unavailable: string | undefined;
 
 beforeAll(() => {
-  if (process.arch !== 'x64') {
-    unavailable = 'the kernels are those of x86-64';
-    return;
-  }
-  try {
-    execFileSync(fileURLToPath(new URL('setup.sh', import.meta.url)), {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      encoding: 'utf8',
-    });
-  } catch (error) {
-    if (process.env.CI !== undefined) throw error;
-    unavailable = `setup.sh failed: ${(error as { stderr: string }).stderr.trim().split('\n').at(-1)}`;
-  }
+  unavailable = guestsUnavailable();
 }, 600_000);
 
 describe.each(KERNELS)('kernel %s', (kernel) => {

@@ -12,6 +12,11 @@ if ! command -v apt-get >/dev/null; then
   exit 1
 fi
 
+# One at a time.
+mkdir -p "$cache"
+exec 9>"$cache/kernels.lock"
+flock 9
+
 missing=
 command -v bpftool >/dev/null || missing="$missing bpftool"
 command -v qemu-system-x86_64 >/dev/null || missing="$missing qemu-system-x86"
@@ -24,10 +29,11 @@ if [ -n "$missing" ]; then
   apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 $missing >&2
 fi
 
-# kernel NAME REPOSITORY SUITE META: the image that the metapackage META of that suite stands for today,
-# read through package lists of its own, so that the machine's sources stay as they are.
+# kernel NAME REPOSITORY SUITE META [MODULE]: the image that the metapackage META of that suite stands for today,
+# read through package lists of its own, so that the machine's sources stay as they are; and one of its modules, by its
+# path among them, as module.ko.
 kernel() {
-  name=$1 repository=$2 suite=$3 meta=$4
+  name=$1 repository=$2 suite=$3 meta=$4 module=${5-}
   [ -s "$cache/kernels/$name/vmlinuz" ] && return
   apt=$cache/apt/$suite
   mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$cache/kernels/$name"
@@ -43,6 +49,7 @@ kernel() {
     cd "$cache/kernels/$name"
     apt-get "$@" download -qq "${binary:-$image}"
     for deb in *.deb; do dpkg-deb --fsys-tarfile "$deb" | tar -x --to-stdout --wildcards '*/vmlinuz*' >vmlinuz.tmp; done
+    if [ -n "$module" ]; then dpkg-deb --fsys-tarfile ./*.deb | tar -x --to-stdout --wildcards "*/kernel/$module" >module.ko; fi
     rm -f -- *.deb
     mv vmlinuz.tmp vmlinuz
     echo "${image#linux-image-}" >version
@@ -69,3 +76,5 @@ kernel 5.10 "$security" bullseye-security linux-image-cloud-amd64
 kernel 6.1 "$security" bookworm-security linux-image-cloud-amd64
 kernel 6.12 "$security" bookworm-security linux-image-6.12-cloud-amd64
 kernel sid "$debian" sid linux-image-cloud-amd64
+# Those for clouds are built without the x32 ABI.
+kernel 6.1-full "$security" bookworm-security linux-image-amd64 drivers/net/dummy.ko
