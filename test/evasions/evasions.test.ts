@@ -23,7 +23,7 @@ const STAGES: Readonly<Record<string, string>> = {
   A05: 'cp "$ev" /var/tmp/raced-program-of-A05; cp "$ev" "$tools/other"; as A05 A05 "/var/tmp/raced-program-of-A05,$tools/other" >"$out/A05"',
   A06: 'as A06 A06; echo $? >"$out/A06"',
   A07: 'as A07 A07; echo $? >"$out/A07"',
-  A08: 'as A08 A08; echo $? >"$out/A08"',
+  A08: 'as A08 A08 "$ev"; echo $? >"$out/A08"',
   A09: 'as A09 A09',
   A10: 'cp "$(command -v cat)" "$tools/systemd-logind"; "$tools/systemd-logind" /etc/shadow',
   A11: 'shell dpkg; "$tools/dpkg" -c "cp /bin/true /usr/sbin/A11; true"',

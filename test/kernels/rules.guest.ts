@@ -9,7 +9,10 @@ import { readFileSync } from 'node:fs';
 /** `/acts` is the program of test/evasions. A busybox that is not the machine's own loads the module (by finit_module). */
 const ACTS = [
   'cp /bin/busybox /tmp/busybox-other; /tmp/busybox-other insmod /module.ko; echo module $? >>/tmp/told',
-  ...['A04', 'A06', 'A07', 'A08'].map((row) => `cp /acts /tmp/${row}; /tmp/${row} ${row}; echo ${row} $? >>/tmp/told`),
+  'cp /acts /tmp/A08-program',
+  ...['A04', 'A06', 'A07', 'A08'].map(
+    (row) => `cp /acts /tmp/${row}; /tmp/${row} ${row} /tmp/A08-program; echo ${row} $? >>/tmp/told`,
+  ),
 ];
 
 const RECORDING = '/tmp/guest.scap';

@@ -93,3 +93,5 @@ alerts('A04 calls that others delay', 'A04', SENSITIVE, ['file=/etc/shadow', 'ex
 alerts('A06 an open through io_uring', 'A06', SENSITIVE, ['file=/etc/shadow', 'exe=/tmp/A06 '], 1);
 alerts('A07 an open by the numbering of 32 bits', 'A07', SENSITIVE, ['file=/etc/shadow', 'exe=/tmp/A07 '], 1);
 alerts('A08 an open by the numbering of x32', 'A08', SENSITIVE, ['file=/etc/shadow', 'exe=/tmp/A08 '], 1);
+const STARTED = 'Program started from a world-writable directory';
+alerts('A08 a program started by the numbering of x32', 'A08', STARTED, ['exe=/tmp/A08-program '], 1);
