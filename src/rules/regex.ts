@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module';
 import type { RE2JS } from 're2js';
+import { re2 } from '#libraries';
 import { fromByteString } from '../bytes.ts';
 
 /**
@@ -11,15 +11,11 @@ export class RegexError extends Error {
   override readonly name = 'RegexError';
 }
 
-/** Loaded for the first expression: it is large, and few rules have any. */
-let library: typeof import('re2js') | null = null;
-
 /** @param pattern a byte string. @throws RegexError in RE2's words. */
 export function compileRegex(pattern: string): (text: string) => boolean {
   const text = fromByteString(pattern);
   const posix = toPerl(text);
-  library ??= createRequire(import.meta.url)('re2js') as typeof import('re2js');
-  const { RE2JS } = library;
+  const { RE2JS } = re2();
   let compiled: RE2JS;
   try {
     compiled = RE2JS.compile(posix, RE2JS.MULTILINE);

@@ -1,19 +1,11 @@
-import { createRequire } from 'node:module';
 import type { Alias, Node as YamlLibNode } from 'yaml';
+import { yaml } from '#libraries';
 import { fromByteString, toByteString } from '../bytes.ts';
 
 /**
  * YAML as Falco's reader (yaml-cpp) sees it: scalars are texts, decoded only where a kind is wanted; of a key that
  * stands twice the first counts; aliases are followed. Positions are offsets in the byte string.
  */
-
-/** Loaded when there is something to parse: it is large, and most starts find their rules parsed already. */
-let library: typeof import('yaml') | null = null;
-
-function yaml(): typeof import('yaml') {
-  library ??= createRequire(import.meta.url)('yaml') as typeof import('yaml');
-  return library;
-}
 
 export type Node = MapNode | SeqNode | ScalarNode;
 type Range = readonly [start: number, end: number];
