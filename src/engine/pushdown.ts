@@ -2,7 +2,7 @@ import { EVENTS, EventFlag, type EventInfo, EventType } from '../event/index.ts'
 import { fieldsOf, parameterOf } from '../fields/index.ts';
 import { type Check, type FieldRef, literalsOf, type Rule } from '../rules/index.ts';
 import { CARRIES_FILE } from '../state/index.ts';
-import { type Condition, specialise } from './specialise.ts';
+import { type Condition, forEachTerm, specialise } from './specialise.ts';
 import {
   type Asks,
   asksForBits,
@@ -221,16 +221,9 @@ function fieldsIn(condition: Condition): FieldRef[] {
 }
 
 function checksOf(condition: Condition): Check[] {
-  switch (condition.kind) {
-    case 'term':
-      return [condition.check];
-    case 'not':
-      return checksOf(condition.child);
-    case 'constant':
-      return [];
-    default:
-      return condition.children.flatMap(checksOf);
-  }
+  const checks: Check[] = [];
+  forEachTerm(condition, (_key, check) => checks.push(check));
+  return checks;
 }
 
 /** The cheapest supposition under which the rule cannot be true: that is what the kernel has to test. */
