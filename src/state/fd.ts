@@ -101,8 +101,13 @@ export class Socket {
  * of a known path with the same outcome gives the same object again; what changes is the slot in the table.
  */
 export class Fd {
+  // In the order of use: what every event reads lies together.
   /** One of FdType. */
   readonly type: number;
+  /** Room for the rule engine: what it decided about this fd, and under which rule set. */
+  maskEpoch = -1;
+  mask = 0;
+  readonly socket: Socket | null;
   /** Path of a file or directory; null for everything else. */
   readonly path: Path | null;
   /** Name of what has no path: a UNIX socket's path, `pipe:[1]`; null: the ends of the IP socket, written when asked for. */
@@ -113,15 +118,10 @@ export class Fd {
   readonly dev: number;
   readonly inoLow: number;
   readonly inoHigh: number;
-  readonly socket: Socket | null;
   /** The process that a pidfd stands for; 0 otherwise. */
   readonly pid: number;
 
   #twin: Fd | null = null;
-
-  /** Room for the rule engine: what it decided about this fd, and under which rule set. */
-  mask = 0;
-  maskEpoch = -1;
 
   constructor(
     type: number,
@@ -234,22 +234,34 @@ const CHUNKED = CHUNK * 31;
 
 type Chunk = (Fd | null)[];
 
+/** What stands where there is no chunk: nobody owns it, so nobody writes to it. */
+const EMPTY: Chunk = new Array<Fd | null>(CHUNK).fill(null);
+const NO_CHUNKS: Chunk[] = [];
+
 /**
  * The file descriptors of a process (shared by its threads). A fork has a table of its own that shares its maker's chunks
  * until one of the two changes something: most forks change little, and shells keep a descriptor as high as 255.
  */
 export class FdTable {
-  readonly #chunks: (Chunk | null)[];
+  /** The chunk that nearly all descriptors are in, and those behind it. */
+  #first: Chunk;
+  #others: Chunk[];
   /** Bit by chunk: this table alone has it, and may write to it. */
   #own = 0;
+  /** Whether {@link #others} is this table's alone. */
+  #ownOthers = false;
   #high: Map<number, Fd> | null = null;
   size = 0;
 
   constructor(from: FdTable | null = null) {
-    if (from === null) this.#chunks = [];
-    else {
-      this.#chunks = from.#chunks.slice();
+    if (from === null) {
+      this.#first = EMPTY;
+      this.#others = NO_CHUNKS;
+    } else {
+      this.#first = from.#first;
+      this.#others = from.#others;
       from.#own = 0;
+      from.#ownOthers = false;
       if (from.#high !== null) this.#high = new Map(from.#high);
       this.size = from.size;
     }
@@ -258,10 +270,8 @@ export class FdTable {
   get(fd: number): Fd | null {
     // A negative number lies beyond all chunks when it is shifted so.
     const index = fd >>> CHUNK_BITS;
-    if (index < this.#chunks.length) {
-      const chunk = this.#chunks[index] as Chunk | null;
-      return chunk === null ? null : (chunk[fd & (CHUNK - 1)] as Fd | null);
-    }
+    if (index === 0) return this.#first[fd] as Fd | null;
+    if (index <= this.#others.length) return (this.#others[index - 1] as Chunk)[fd & (CHUNK - 1)] as Fd | null;
     return this.#high === null ? null : (this.#high.get(fd) ?? null);
   }
 
@@ -273,10 +283,7 @@ export class FdTable {
       this.#high.set(fd, entry);
       return;
     }
-    const index = fd >>> CHUNK_BITS;
-    const chunks = this.#chunks;
-    while (chunks.length <= index) chunks.push(null);
-    const chunk = this.#writable(index);
+    const chunk = this.#writable(fd >>> CHUNK_BITS);
     const at = fd & (CHUNK - 1);
     if (chunk[at] === null) this.size++;
     chunk[at] = entry;
@@ -284,24 +291,35 @@ export class FdTable {
 
   delete(fd: number): void {
     const index = fd >>> CHUNK_BITS;
-    if (index < this.#chunks.length) {
-      const at = fd & (CHUNK - 1);
-      const chunk = this.#chunks[index] as Chunk | null;
-      if (chunk === null || chunk[at] === null) return;
-      this.#writable(index)[at] = null;
+    if (index <= this.#others.length) {
+      if (this.get(fd) === null) return;
+      this.#writable(index)[fd & (CHUNK - 1)] = null;
       this.size--;
     } else if (this.#high?.delete(fd) === true) {
       this.size--;
     }
   }
 
-  /** The chunk of that index, which is within the array; no other table sees what is written to it. */
+  /** The chunk of that index, below 31; no other table sees what is written to it. */
   #writable(index: number): Chunk {
-    const chunk = this.#chunks[index] as Chunk | null;
     const bit = 1 << index;
-    if (chunk !== null && (this.#own & bit) !== 0) return chunk;
-    const own = chunk === null ? new Array<Fd | null>(CHUNK).fill(null) : chunk.slice();
-    this.#chunks[index] = own;
+    const owned = (this.#own & bit) !== 0;
+    if (index === 0) {
+      if (!owned) {
+        this.#first = this.#first.slice();
+        this.#own |= bit;
+      }
+      return this.#first;
+    }
+    if (owned) return this.#others[index - 1] as Chunk;
+    if (!this.#ownOthers) {
+      this.#others = this.#others.slice();
+      this.#ownOthers = true;
+    }
+    const others = this.#others;
+    while (others.length < index) others.push(EMPTY);
+    const own = (others[index - 1] as Chunk).slice();
+    others[index - 1] = own;
     this.#own |= bit;
     return own;
   }
@@ -316,18 +334,19 @@ export class FdTable {
   }
 
   clear(): void {
-    this.#chunks.length = 0;
+    this.#first = EMPTY;
+    this.#others = NO_CHUNKS;
     this.#own = 0;
+    this.#ownOthers = false;
     this.#high = null;
     this.size = 0;
   }
 
   /** In ascending order of the numbers that are in chunks. */
   forEach(visit: (entry: Fd, fd: number) => void): void {
-    const chunks = this.#chunks;
-    for (let index = 0; index < chunks.length; index++) {
-      const chunk = chunks[index] as Chunk | null;
-      if (chunk === null) continue;
+    for (let index = 0; index <= this.#others.length; index++) {
+      const chunk = index === 0 ? this.#first : (this.#others[index - 1] as Chunk);
+      if (chunk === EMPTY) continue;
       for (let at = 0; at < CHUNK; at++) {
         const entry = chunk[at] as Fd | null;
         if (entry !== null) visit(entry, (index << CHUNK_BITS) | at);

@@ -166,15 +166,32 @@ export function open(state: State, event: Event, thread: Thread): void {
   let fd = path.opened;
   if (
     fd === null ||
-    fd.flags !== flags ||
-    fd.inoLow !== inoLow ||
-    fd.inoHigh !== inoHigh ||
-    fd.dev !== dev ||
-    fd.status !== status
+    path.openedFlags !== (flags | 0) ||
+    path.openedInoLow !== inoLow ||
+    path.openedInoHigh !== inoHigh ||
+    path.openedDev !== (dev | 0) ||
+    path.openedStatus !== status
   ) {
-    const kind = (flags & OpenFlag.DIRECTORY) !== 0 ? FdType.DIRECTORY : FdType.FILE_V2;
-    fd = new Fd(kind, path, '', flags, status, dev, inoLow, inoHigh, null, 0);
+    const before = fd;
+    fd = path.openedBefore;
+    if (
+      fd === null ||
+      fd.flags !== flags ||
+      fd.inoLow !== inoLow ||
+      fd.inoHigh !== inoHigh ||
+      fd.dev !== dev ||
+      fd.status !== status
+    ) {
+      const kind = (flags & OpenFlag.DIRECTORY) !== 0 ? FdType.DIRECTORY : FdType.FILE_V2;
+      fd = new Fd(kind, path, '', flags, status, dev, inoLow, inoHigh, null, 0);
+    }
+    path.openedBefore = before;
     path.opened = fd;
+    path.openedFlags = flags | 0;
+    path.openedStatus = status;
+    path.openedDev = dev | 0;
+    path.openedInoLow = inoLow;
+    path.openedInoHigh = inoHigh;
   }
   thread.fds.set(num, fd);
   state.fd = fd;

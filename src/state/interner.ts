@@ -5,30 +5,42 @@ const MAX_PROBES = 24;
 /** Items longer than this are hashed at both ends only and compared by the runtime's memcmp. */
 const SHORT = 96;
 
-/** Four numbers an entry, in one array so that a look-up touches one cache line. */
+/** A slot is two numbers: the hash, and the number of the item, counted from 1; 0 is free. */
+const SLOT = 2;
+/** A record is four numbers an item, so that a comparison touches one cache line. */
+const RECORD = 4;
 const HASH = 0;
 const LENGTH = 1;
 const KEY = 2;
 const OFFSET = 3;
 
+/** Items that a new generation has room for: it grows with what comes, so that few items lie close together. */
+const FIRST_ITEMS = 512;
+const FIRST_BYTES = 1 << 14;
+
 interface Generation<T> {
   slots: Int32Array;
-  items: (T | null)[];
+  /** Number of slots less one. */
+  mask: number;
+  records: Int32Array;
+  /** In the order in which they came. */
+  items: T[];
   arena: Buffer;
   view: DataView;
   top: number;
-  count: number;
 }
 
 function generation<T>(entries: number, bytes: number): Generation<T> {
-  const arena = Buffer.from(new ArrayBuffer(bytes));
+  const items = Math.min(entries, FIRST_ITEMS);
+  const arena = Buffer.from(new ArrayBuffer(Math.min(bytes, FIRST_BYTES)));
   return {
-    slots: new Int32Array(entries * 8),
-    items: new Array<T | null>(entries * 2).fill(null),
+    slots: new Int32Array(items * 2 * SLOT),
+    mask: items * 2 - 1,
+    records: new Int32Array(items * RECORD),
+    items: [],
     arena,
     view: new DataView(arena.buffer),
     top: 0,
-    count: 0,
   };
 }
 
@@ -44,7 +56,6 @@ export class Interner<T> {
   readonly #bytes: number;
   #young: Generation<T>;
   #old: Generation<T>;
-  #mask: number;
   /** Where {@link find} stopped: the hash, and the free slot in the young generation. */
   #hash = 0;
   #slot = 0;
@@ -57,7 +68,6 @@ export class Interner<T> {
     this.#bytes = bytes;
     this.#young = generation(entries, bytes);
     this.#old = generation(1, 1);
-    this.#mask = entries * 2 - 1;
   }
 
   /** The object kept for the bytes [at, at + length) and `key`, or null; then {@link keep} may be called with the same range. */
@@ -88,80 +98,113 @@ export class Interner<T> {
     hash ^= hash >>> 15;
     hash = Math.imul(hash, 0xc2b2ae35);
     hash ^= hash >>> 16;
-    // 0 is a free slot.
-    if (hash === 0) hash = 1;
     this.#hash = hash;
 
     const young = this.#young;
-    const slots = young.slots;
-    let slot = hash & this.#mask;
+    const { slots, mask } = young;
+    let slot = hash & mask;
     for (let probes = 0; ; probes++) {
-      const entry = slot << 2;
-      const found = slots[entry + HASH] as number;
-      if (found === 0) break;
+      const number = slots[slot * SLOT + 1] as number;
+      if (number === 0) break;
       if (probes === MAX_PROBES) {
         this.#slot = -1;
         return null;
       }
-      if (
-        found === hash &&
-        slots[entry + LENGTH] === length &&
-        slots[entry + KEY] === key &&
-        equal(young, slots[entry + OFFSET] as number, buffer, view, at, length)
-      ) {
-        return young.items[slot] as T;
+      if (slots[slot * SLOT] === hash) {
+        const { records } = young;
+        const record = (number - 1) * RECORD;
+        if (
+          records[record + LENGTH] === length &&
+          records[record + KEY] === key &&
+          equal(young, records[record + OFFSET] as number, buffer, view, at, length)
+        ) {
+          return young.items[number - 1] as T;
+        }
       }
-      slot = (slot + 1) & this.#mask;
+      slot = (slot + 1) & mask;
     }
     this.#slot = slot;
-    return this.#old.count === 0 ? null : this.#rescue(buffer, view, at, length, key, hash);
+    return this.#old.items.length === 0 ? null : this.#rescue(buffer, view, at, length, key, hash);
   }
 
   #rescue(buffer: Uint8Array, view: DataView, at: number, length: number, key: number, hash: number): T | null {
     const old = this.#old;
-    const slots = old.slots;
-    let slot = hash & this.#mask;
+    const { slots, mask, records } = old;
+    let slot = hash & mask;
     for (let probes = 0; probes < MAX_PROBES; probes++) {
-      const entry = slot << 2;
-      const found = slots[entry + HASH] as number;
-      if (found === 0) return null;
+      const number = slots[slot * SLOT + 1] as number;
+      if (number === 0) return null;
+      const record = (number - 1) * RECORD;
       if (
-        found === hash &&
-        slots[entry + LENGTH] === length &&
-        slots[entry + KEY] === key &&
-        equal(old, slots[entry + OFFSET] as number, buffer, view, at, length)
+        slots[slot * SLOT] === hash &&
+        records[record + LENGTH] === length &&
+        records[record + KEY] === key &&
+        equal(old, records[record + OFFSET] as number, buffer, view, at, length)
       ) {
-        const item = old.items[slot] as T;
+        const item = old.items[number - 1] as T;
         this.keep(buffer, at, length, key, item);
         return item;
       }
-      slot = (slot + 1) & this.#mask;
+      slot = (slot + 1) & mask;
     }
     return null;
   }
 
   /** Keeps `item` for the range that the last {@link find} (which gave null) was called with. */
   keep(buffer: Uint8Array, at: number, length: number, key: number, item: T): void {
+    if (length > this.#bytes) return;
     let young = this.#young;
-    if (young.count >= this.#entries || young.top + length > this.#bytes) {
-      if (length > this.#bytes) return;
+    if (young.items.length >= this.#entries || young.top + length > this.#bytes) {
       this.#old = young;
       young = this.#young = generation(this.#entries, this.#bytes);
       this.turns++;
-      this.#slot = this.#hash & this.#mask;
+      this.#slot = this.#hash & young.mask;
     }
-    const slot = this.#slot;
-    if (slot < 0) return;
-    const entry = slot << 2;
-    young.items[slot] = item;
-    young.slots[entry + HASH] = this.#hash;
-    young.slots[entry + LENGTH] = length;
-    young.slots[entry + KEY] = key;
-    young.slots[entry + OFFSET] = young.top;
+    if (this.#slot < 0) return;
+    if (young.items.length * RECORD === young.records.length) {
+      growTable(young);
+      this.#slot = freeSlot(young, this.#hash);
+    }
+    if (young.top + length > young.arena.length) growArena(young, young.top + length);
+    const record = young.items.length * RECORD;
+    const number = young.items.push(item);
+    young.slots[this.#slot * SLOT] = this.#hash;
+    young.slots[this.#slot * SLOT + 1] = number;
+    young.records[record + HASH] = this.#hash;
+    young.records[record + LENGTH] = length;
+    young.records[record + KEY] = key;
+    young.records[record + OFFSET] = young.top;
     young.arena.set(buffer.subarray(at, at + length), young.top);
     young.top += (length + 3) & ~3;
-    young.count++;
   }
+}
+
+/** The first free slot for that hash, however far it is from its place. */
+function freeSlot({ slots, mask }: Generation<unknown>, hash: number): number {
+  let slot = hash & mask;
+  while (slots[slot * SLOT + 1] !== 0) slot = (slot + 1) & mask;
+  return slot;
+}
+
+function growTable(from: Generation<unknown>): void {
+  const { records } = from;
+  from.records = new Int32Array(records.length * 2);
+  from.records.set(records);
+  from.slots = new Int32Array(from.slots.length * 2);
+  from.mask = from.mask * 2 + 1;
+  for (let record = 0; record < records.length; record += RECORD) {
+    const hash = records[record + HASH] as number;
+    const slot = freeSlot(from, hash);
+    from.slots[slot * SLOT] = hash;
+    from.slots[slot * SLOT + 1] = record / RECORD + 1;
+  }
+}
+
+function growArena(from: Generation<unknown>, need: number): void {
+  const arena = Buffer.from(new ArrayBuffer(Math.max(need, from.arena.length * 2)));
+  arena.set(from.arena);
+  from.arena = arena;
+  from.view = new DataView(arena.buffer);
 }
 
 function equal(

@@ -15,8 +15,19 @@ export class Path {
   /** Never used twice; the key under which relative names below this path are interned. */
   readonly id: number;
   #slash = -2;
-  /** The last file opened here: opening it again with the same outcome needs no new object. */
+
+  /**
+   * The last file opened here, with what tells it from others of this path (as signed 32-bit numbers, beside the
+   * reference so that the object itself need not be read): opening it again with the same outcome needs no new one.
+   */
   opened: Fd | null = null;
+  openedFlags = 0;
+  openedStatus = 0;
+  openedDev = 0;
+  openedInoLow = 0;
+  openedInoHigh = 0;
+  /** The one opened before that. */
+  openedBefore: Fd | null = null;
 
   /** Room for the rule engine: what it decided about this path, and under which rule set. */
   mask = 0;

@@ -212,7 +212,8 @@ export class State {
         return;
       }
     }
-    this.thread = thread;
+    // Storing a reference costs more than comparing it.
+    if (this.thread !== thread) this.thread = thread;
     thread.lastSeen = this.#tsHigh;
     const param = FD_PARAM[type] as number;
     try {

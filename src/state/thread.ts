@@ -184,15 +184,25 @@ export class ThreadTable {
   readonly #freeSlots: number[] = [];
   /** The epoch that the next user of a slot starts with. */
   #epochs: number[] = [];
+  /** The thread that was asked for last: most events are of the same one as the event before. */
+  #lastTid = -1;
+  #last: Thread | null = null;
   /** Threads in the table. */
   size = 0;
   /** Slots handed out so far; the length that side tables need. */
   slots = 0;
 
   get(tid: number): Thread | null {
+    if (tid === this.#lastTid) return this.#last;
     if (tid > MAX_TID) return this.#wide.get(tid) ?? null;
     const page = tid >= 0 ? this.#pages[tid >>> PAGE_BITS] : undefined;
-    return page === undefined || page === null ? null : (page[tid & (PAGE - 1)] as Thread | null);
+    if (page === undefined || page === null) return null;
+    const thread = page[tid & (PAGE - 1)] as Thread | null;
+    if (thread !== null) {
+      this.#lastTid = tid;
+      this.#last = thread;
+    }
+    return thread;
   }
 
   /** A thread with a slot, not yet in the table. */
@@ -205,6 +215,7 @@ export class ThreadTable {
 
   add(thread: Thread): void {
     this.size++;
+    this.#lastTid = -1;
     if (thread.tid > MAX_TID) {
       this.#wide.set(thread.tid, thread);
       return;
@@ -222,6 +233,8 @@ export class ThreadTable {
 
   remove(thread: Thread): void {
     this.size--;
+    this.#lastTid = -1;
+    this.#last = null;
     if (!this.#wide.delete(thread.tid)) {
       const index = thread.tid >>> PAGE_BITS;
       const page = this.#pages[index] as Array<Thread | null>;
