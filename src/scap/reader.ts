@@ -14,7 +14,7 @@ import {
   TAIL_SIZE,
 } from './format.ts';
 import { isList, readList } from './lists.ts';
-import { FIXED_SIZES, fixedSize, ROW, TABLE_COUNT } from './sizes.ts';
+import { FIXED_PAIRS, fixedSize, ROW, TABLE_COUNT } from './sizes.ts';
 
 export interface ReaderStats {
   /** Events given to the visitor; the last one's `num`. */
@@ -33,6 +33,8 @@ export interface ReaderStats {
 
 /** An event block with all of an event's header: type and length, cpu, flags, header, trailer. */
 const SMALLEST = 8 + 2 + 4 + HEADER_SIZE + 4;
+
+const { EVENT_V2, EVENT_FLAGS_V2 } = Block;
 
 /** What the block numbers 0x200 to 0x23f are to the reader. */
 const SKIP = 0;
@@ -172,33 +174,45 @@ export class ScapReader {
     const stats = this.stats;
     event.attach(bytes, view);
     while (at + 8 <= end) {
-      const type = view.getUint32(at, true);
-      const length = view.getUint32(at + 4, true);
-      const next = at + length;
-      const ordinary = type === Block.EVENT_V2 || type === Block.EVENT_FLAGS_V2;
-      if (ordinary && next <= end && length >= SMALLEST && length <= MAX_EVENT_BLOCK && this.#sections > 0) {
+      // Numbers that no ordinary event has are negative when they are read as signed: the compiler then needs no doubles.
+      const kindOfBlock = view.getInt32(at, true);
+      const size = view.getInt32(at + 4, true);
+      if (
+        (kindOfBlock === EVENT_V2 || kindOfBlock === EVENT_FLAGS_V2) &&
+        size >= SMALLEST &&
+        size <= end - at &&
+        size <= MAX_EVENT_BLOCK &&
+        this.#sections > 0
+      ) {
+        const next = at + size;
         let header = at + 10;
         event.flags = 0;
-        if (type === Block.EVENT_FLAGS_V2) {
+        if (kindOfBlock === EVENT_FLAGS_V2) {
           event.flags = view.getUint32(header, true);
           header += 4;
         }
         const cpu = view.getUint16(at + 8, true);
         // The ordinary event, without a further call: today's form, lengths that the table expects and that add up.
         const code = view.getUint16(header + 20, true);
-        const count = view.getUint32(header + 22, true);
+        const count = view.getInt32(header + 22, true);
         if (code < EVENTS.length && count >= (COMPLETE_FROM[code] as number) && count <= ROW && LARGE[code] === 0) {
-          const limit = header + view.getUint32(header + 16, true);
-          let data = header + HEADER_SIZE + (count << 1);
-          if (limit <= next - 4 && data <= limit) {
-            const lens = data;
-            let row = code * ROW;
+          const length = view.getInt32(header + 16, true);
+          const limit = header + length;
+          let len = header + HEADER_SIZE;
+          const lens = len + (count << 1);
+          if (length >= 0 && length <= next - 4 - header && lens <= limit) {
+            let data = lens;
+            let pair = code * ROW;
             let unexpected = 0;
-            for (let len = header + HEADER_SIZE; len < lens; len += 2) {
-              const size = view.getUint16(len, true);
-              const fixed = FIXED_SIZES[row++] as number;
-              unexpected |= (size ^ fixed) & (fixed >>> 16);
-              data += size;
+            for (; len + 2 < lens; len += 4, pair += 2) {
+              const sizes = view.getInt32(len, true);
+              unexpected |= (sizes ^ (FIXED_PAIRS[pair] as number)) & (FIXED_PAIRS[pair + 1] as number);
+              data += (sizes & 0xffff) + (sizes >>> 16);
+            }
+            if (len < lens) {
+              const last = view.getUint16(len, true);
+              unexpected |= (last ^ (FIXED_PAIRS[pair] as number)) & (FIXED_PAIRS[pair + 1] as number) & 0xffff;
+              data += last;
             }
             if (unexpected === 0 && data <= limit) {
               if (data !== limit && this.#hasTail(view, code, count, data, limit)) {
@@ -217,6 +231,9 @@ export class ScapReader {
         at = next;
         continue;
       }
+      const type = kindOfBlock >>> 0;
+      const length = size >>> 0;
+      const next = at + length;
       const known = type === PRIVATE_PROCESSES_V1 ? Block.PROCESSES_V1 : type;
       const kind = kindOf(known);
       if (this.#sections === 0 && kind !== SECTION) throw notACapture(bytes, at, end, this.#base + at);

@@ -7,17 +7,24 @@ export const ROW = 64;
 export const TABLE_COUNT: Uint8Array = Uint8Array.from(EVENTS, ({ params }) => params.length);
 
 /**
- * Size of parameter `i` of type `t` at `t * ROW + i`, with 0xffff in the upper half, so that
- * `(length ^ entry) & (entry >>> 16)` is 0 exactly for the right length; all 0 where the size varies.
+ * What the lengths of parameters `2p` and `2p + 1` of type `t`, read together as one 32-bit number, must be: at
+ * `t * ROW + 2p` the sizes, and behind it a mask that is 0 where the size varies. `(lengths ^ sizes) & mask` is 0 exactly
+ * for right lengths.
  */
-export const FIXED_SIZES: Int32Array = new Int32Array(EVENTS.length * ROW);
+export const FIXED_PAIRS: Int32Array = new Int32Array(EVENTS.length * ROW);
+
+const SIZES = new Uint16Array(EVENTS.length * ROW);
 for (const { type, params } of EVENTS) {
   params.forEach((param, i) => {
     const size = PARAM_WIDTH[param.type];
-    if (size !== undefined) FIXED_SIZES[type * ROW + i] = 0xffff0000 | size;
+    if (size === undefined) return;
+    SIZES[type * ROW + i] = size;
+    const pair = type * ROW + (i & ~1);
+    const shift = (i & 1) << 4;
+    FIXED_PAIRS[pair] = (FIXED_PAIRS[pair] as number) | (size << shift);
+    FIXED_PAIRS[pair + 1] = (FIXED_PAIRS[pair + 1] as number) | (0xffff << shift);
   });
 }
 
 /** Size in bytes of parameter `i` of type `type`; 0 where it varies or the table has no such parameter. */
-export const fixedSize = (type: number, i: number): number =>
-  i < ROW ? (FIXED_SIZES[type * ROW + i] as number) & 0xffff : 0;
+export const fixedSize = (type: number, i: number): number => (i < ROW ? (SIZES[type * ROW + i] as number) : 0);

@@ -193,13 +193,15 @@ export class ThreadTable {
   slots = 0;
 
   get(tid: number): Thread | null {
-    if (tid === this.#lastTid) return this.#last;
     if (tid > MAX_TID) return this.#wide.get(tid) ?? null;
-    const page = tid >= 0 ? this.#pages[tid >>> PAGE_BITS] : undefined;
+    // A small integer from here on, whatever the caller computed it as.
+    const small = tid | 0;
+    if (small === this.#lastTid) return this.#last;
+    const page = small >= 0 ? this.#pages[small >>> PAGE_BITS] : undefined;
     if (page === undefined || page === null) return null;
-    const thread = page[tid & (PAGE - 1)] as Thread | null;
+    const thread = page[small & (PAGE - 1)] as Thread | null;
     if (thread !== null) {
-      this.#lastTid = tid;
+      this.#lastTid = small;
       this.#last = thread;
     }
     return thread;
@@ -216,6 +218,7 @@ export class ThreadTable {
   add(thread: Thread): void {
     this.size++;
     this.#lastTid = -1;
+    this.#last = null;
     if (thread.tid > MAX_TID) {
       this.#wide.set(thread.tid, thread);
       return;
