@@ -61,6 +61,21 @@ export class Event {
     this.#known = 0;
   }
 
+  /** As {@link read}, where the caller has read the type and the number of parameters; only for types with lengths of 16 bits. */
+  readOrdinary(at: number, cpu: number, num: number, type: number, nparams: number): void {
+    this.at = at;
+    this.cpu = cpu;
+    this.num = num;
+    this.tid = this.view.getInt32(at + 8, true);
+    this.type = type;
+    this.nparams = nparams;
+    const lens = at + HEADER_SIZE;
+    this.lens = lens;
+    this.large = false;
+    this.data = lens + (nparams << 1);
+    this.#known = 0;
+  }
+
   /** Length of the whole event in bytes, header included. */
   get length(): number {
     return this.view.getUint32(this.at + 16, true);

@@ -46,6 +46,14 @@ import { accept, bind, connect, connectEnter, socket, socketpair, transfer } fro
 import { type Thread, ThreadGroup, ThreadTable } from './thread.ts';
 import { type User, Users } from './users.ts';
 
+const { NONE } = Class;
+
+/** Event type → class, number of parameters in the table (from bit 8), parameter that holds the fd (from bit 16; negative: none). */
+const TYPES: Int32Array = Int32Array.from(
+  CLASS,
+  (kind, type) => kind | ((PARAM_COUNT[type] as number) << 8) | ((FD_PARAM[type] as number) << 16),
+);
+
 export interface StateOptions {
   /** Threads kept at most (`falco_libs.thread_table_size`); default 262144. */
   threadTableSize?: number;
@@ -157,7 +165,7 @@ export class State {
   /** The thread that exited with the last event: it leaves the table before the next one. */
   leaving: Thread | null = null;
   #loading = false;
-  #purgeAt = 0;
+  #purgeAt = -0x80000000;
   readonly #exists: ((tid: number) => boolean) | null;
   readonly #interval: number;
 
@@ -182,18 +190,12 @@ export class State {
     this.#previousLow = this.#tsLow;
     this.#tsHigh = view.getInt32(at + 4, true);
     this.#tsLow = view.getInt32(at, true);
-    if (!this.#started) {
-      this.#started = true;
-      this.firstTs = event.ts;
-    }
-    if (this.#exists !== null && this.#tsHigh >= this.#purgeAt) {
-      if (this.#purgeAt !== 0) this.#purge(this.#exists);
-      this.#purgeAt = this.#tsHigh + this.#interval;
-    }
-    if (this.leaving !== null || this.#loading) this.#settle();
+    if (this.#tsHigh >= this.#purgeAt) this.#onTime(event);
+    if (this.leaving !== null || this.#loading === true) this.#settle();
     const type = event.type;
-    const kind = CLASS[type] as number;
-    if (kind === Class.NONE && this.unread[type] === 1) {
+    const known = TYPES[type] as number;
+    const kind = known & 0xff;
+    if (kind === NONE && this.unread[type] === 1) {
       this.thread = null;
       return;
     }
@@ -215,18 +217,28 @@ export class State {
     // Storing a reference costs more than comparing it.
     if (this.thread !== thread) this.thread = thread;
     thread.lastSeen = this.#tsHigh;
-    const param = FD_PARAM[type] as number;
+    const param = known >> 16;
     try {
       if (param >= 0 && param < event.nparams) {
-        const fd = event.lo(param);
-        this.fdNum = fd;
-        this.fd = thread.fds.get(fd);
-        if (this.fd === null && event.nparams > (PARAM_COUNT[type] as number)) this.fd = toldFile(this, event);
+        const num = event.lo(param);
+        this.fdNum = num;
+        let fd = thread.fds.get(num);
+        if (fd === null && event.nparams > ((known >> 8) & 0xff)) fd = toldFile(this, event);
+        this.fd = fd;
       }
-      if (kind !== Class.NONE) this.#dispatch(kind, event, thread);
+      if (kind !== NONE) this.#dispatch(kind, event, thread);
     } catch (error) {
       this.#malformed(error);
     }
+  }
+
+  /** What happens at certain times only: the first event's is noted, and threads that are gone are searched for. */
+  #onTime(event: Event): void {
+    if (!this.#started) {
+      this.#started = true;
+      this.firstTs = event.ts;
+    } else if (this.#exists !== null) this.#purge(this.#exists);
+    this.#purgeAt = this.#exists === null ? 0x7fffffff : this.#tsHigh + this.#interval;
   }
 
   /** Time of the event that was applied last; 0n when there was none. */
