@@ -40,6 +40,8 @@ export interface Engine {
 
 /** Signatures kept in one scope before everything remembered is dropped: bounds memory against whoever makes up ever new processes. */
 const SIGNATURE_LIMIT = 100_000;
+/** Judgements between two looks at that; a power of two. */
+const LIMIT_CHECKS = 1024;
 /** One judgement in so many is timed. */
 const SAMPLE = 1024;
 
@@ -70,22 +72,41 @@ export function createEngine(rules: readonly Rule[], state: State, options: Engi
     const { scopes, signatures } = plan;
     const { process, lineage, file, result, parameters, parameterScope } = group;
     const { thread } = state;
-    const p = process.unused ? 0 : signatures.process(event, thread);
-    const l = lineage.unused ? 0 : signatures.lineage(event, thread);
-    const f = file.unused ? 0 : signatures.file(event, state.fd);
-    const o = result.unused ? 0 : group.outcome(event, state);
-    const combination = group.combination(
-      process.unused ? 0 : process.of(p),
-      lineage.unused ? 0 : lineage.of(l),
-      file.unused ? 0 : file.of(f),
-      result.unused ? 0 : result.of(o),
-    );
+    // One mask that leaves nothing ends it; those that are cheap to find, and that most often leave nothing, come first.
+    let p = 0;
+    let processMask = 0;
+    if (!process.unused) {
+      p = signatures.process(event, thread);
+      processMask = process.of(p);
+      if (processMask === process.none) return;
+    }
+    let f = 0;
+    let fileMask = 0;
+    if (!file.unused) {
+      f = signatures.file(event, state.fd);
+      fileMask = file.of(f);
+      if (fileMask === file.none) return;
+    }
+    let o = 0;
+    let resultMask = 0;
+    if (!result.unused) {
+      o = group.outcome(event, state);
+      resultMask = result.of(o);
+      if (resultMask === result.none) return;
+    }
+    let l = 0;
+    let lineageMask = 0;
+    if (!lineage.unused) {
+      l = signatures.lineage(event, thread);
+      lineageMask = lineage.of(l);
+    }
+    const combination = group.combination(processMask, lineageMask, fileMask, resultMask);
     let { candidates } = combination;
     if (candidates.length === 0) return;
     // Parameters are new with every event: they are read only for rules that nothing else excludes.
     let a = 0;
     if (!parameters.unused) {
-      a = parameterScope.signature(event, state);
+      a = group.parameterSignatures.signature(event, state);
       candidates = group.narrow(combination, parameters.of(a));
     }
     const pb = scopes[0].truth[p] as Int32Array;
@@ -116,6 +137,12 @@ export function createEngine(rules: readonly Rule[], state: State, options: Engi
     }
   }
 
+  function isOverLimit(): boolean {
+    const scopes: Scope[] = [...plan.scopes];
+    for (const group of plan.groups) if (group instanceof Group) scopes.push(group.parameterScope);
+    return scopes.some((scope) => scope.count > SIGNATURE_LIMIT);
+  }
+
   function makePlan(all: readonly Rule[], generated: boolean) {
     const compiled = compile(all, generated);
     return { ...compiled, signatures: signatureCache(compiled.scopes, state) };
@@ -125,16 +152,10 @@ export function createEngine(rules: readonly Rule[], state: State, options: Engi
     process(event) {
       const group = plan.groups[event.type] ?? plan.makeGroup(event.type);
       if (group === NO_RULES) return;
-      plan.clock.tick++;
+      const { clock } = plan;
+      clock.tick = (clock.tick + 1) & 0x3fffffff;
       judge(group, event);
-      if (
-        plan.scopes[0].count > SIGNATURE_LIMIT ||
-        plan.scopes[1].count > SIGNATURE_LIMIT ||
-        plan.scopes[2].count > SIGNATURE_LIMIT ||
-        group.parameterScope.count > SIGNATURE_LIMIT
-      ) {
-        plan = makePlan(rules, codegen);
-      }
+      if ((clock.tick & (LIMIT_CHECKS - 1)) === 0 && isOverLimit()) plan = makePlan(rules, codegen);
     },
     unread() {
       const unread = new Uint8Array(EVENTS.length).fill(1);

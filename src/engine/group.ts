@@ -2,6 +2,7 @@ import type { Event, EventInfo } from '../event/index.ts';
 import type { Rule } from '../rules/index.ts';
 import type { State } from '../state/index.ts';
 import { MaskTable, type Place } from './masks.ts';
+import { ParameterSignatures } from './parameter-signatures.ts';
 import { closure, type EventTerm, generate, type Residual, SCOPES } from './residual.ts';
 import type { Scope } from './scope.ts';
 import type { Condition } from './specialise.ts';
@@ -35,6 +36,7 @@ export class Group {
   readonly masks: readonly MaskTable[];
   /** Terms on single parameters; each type has parameters of its own. */
   readonly parameterScope: Scope;
+  readonly parameterSignatures: ParameterSignatures;
   readonly #conditions: readonly Condition[];
   readonly #residuals: (Residual | undefined)[];
   readonly #place: Place;
@@ -80,6 +82,7 @@ export class Group {
     ];
     this.#outcomeScope = options.scopes[3] as Scope;
     this.parameterScope = options.scopes[4] as Scope;
+    this.parameterSignatures = new ParameterSignatures(this.parameterScope, options.info);
     this.#resultParam = resultParam(options.info);
     this.#flagsParam = flagsParam(options.info);
     this.#resultLimit = options.resultLimit;

@@ -86,6 +86,8 @@ export class MaskTable {
   readonly #byKey = new Map<string, number>();
   /** Masks by number. */
   readonly masks: Int32Array[] = [];
+  /** Number of the mask that leaves no rule; -1 while there is none. */
+  none = -1;
   /** True when no rule of the type reads the scope: the signature need not be known. */
   readonly unused: boolean;
 
@@ -152,6 +154,7 @@ export class MaskTable {
     if (id === undefined) {
       id = this.masks.length;
       this.masks.push(Int32Array.from(mask));
+      if (mask.every((word) => word === 0)) this.none = id;
       this.#byKey.set(key, id);
     }
     return id;

@@ -18,6 +18,7 @@ export { parameterOf } from './evt.ts';
 export type { Extractor, Field } from './field.ts';
 export { isMetadata, keepMoment, type Moment } from './metadata.ts';
 export { bindOperand, bindPrinted, fieldsOf } from './operand.ts';
+export { pathBase } from './params.ts';
 export { syscallNumber, syscallNumbers } from './syscalls.ts';
 
 /** Every field that the product knows, in the order in which lists show them. */

@@ -23,6 +23,7 @@ import { genericName } from './syscalls.ts';
 export const NOT_AVAILABLE = '<NA>';
 
 const AT_FDCWD = -100;
+const SLASH = 47;
 
 const WIDTHS: Readonly<Record<string, number | undefined>> = PARAM_WIDTH;
 
@@ -156,10 +157,25 @@ function baseOfRelative(event: Event, i: number, state: State): string | null {
   return null;
 }
 
+/**
+ * What the path in parameter `i` is joined to, as a number: equal numbers and equal bytes are equal texts. 0: nothing, as the
+ * path is absolute or empty. The event has the parameter and a thread.
+ */
+export function pathBase(event: Event, i: number, state: State): number {
+  if (event.len(i) === 0 || event.buffer[event.offset(i)] === SLASH) return 0;
+  const told = kernelBaseOf(event, i);
+  if (told !== null) return state.paths.directory(told).id;
+  const { thread } = state;
+  if (thread === null) return 0;
+  if (event.info.params[i]?.type === 'FSPATH') return currentDirectory(thread)?.id ?? -1;
+  const base = baseOfRelative(event, i, state);
+  return base === null ? -1 : state.paths.directory(base).id;
+}
+
 function pathText(event: Event, i: number, type: ParamType, state: State): ParamText {
   const path = textParam(event, i);
   if (known(path) === null || path === null) return PLAIN(NOT_AVAILABLE);
-  if (path.charCodeAt(0) === 47 || path === NOT_AVAILABLE || state.thread === null) return PLAIN(path);
+  if (path.charCodeAt(0) === SLASH || path === NOT_AVAILABLE || state.thread === null) return PLAIN(path);
   const base =
     kernelBaseOf(event, i) ??
     (type === 'FSRELPATH' ? baseOfRelative(event, i, state) : (currentDirectory(state.thread)?.name ?? null));

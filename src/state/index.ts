@@ -12,6 +12,7 @@ export {
 } from './containers.ts';
 export { FD_TYPE_CHARS, FD_TYPE_NAMES, Fd, FdStatus, L4, OpenFlag, type Socket } from './fd.ts';
 export { currentDirectory, directoryOf, Extra, extraFlags, kernelBase } from './files.ts';
+export { Interner } from './interner.ts';
 export { joinPath, UNKNOWN_DIRECTORY } from './paths.ts';
 export { hostRoot, ProcReader, readContainerUsers } from './proc.ts';
 export { State, type StateOptions } from './state.ts';
