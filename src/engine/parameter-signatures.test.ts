@@ -96,14 +96,14 @@ describe('signatures of parameters', () => {
   test('rules see what the interpreter sees, wherever a path starts and ends', () => {
     fc.assert(
       fc.property(
-        fc.array(condition, { minLength: 1, maxLength: 5 }),
-        fc.array(call, { maxLength: 40 }),
+        fc.uniqueArray(condition, { minLength: 3, maxLength: 10 }),
+        fc.array(call, { minLength: 60, maxLength: 120 }),
         (conditions, calls) => {
           const [compiled, interpreted] = judge(rulesOf(conditions), calls);
           expect(compiled).toEqual(interpreted);
         },
       ),
-      { numRuns: 300 },
+      { numRuns: 200 },
     );
   });
 
