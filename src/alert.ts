@@ -9,15 +9,7 @@ import {
   isMetadata,
   keepMoment,
 } from './fields/index.ts';
-import {
-  formatAddress,
-  type Operand,
-  type OutputPart,
-  parseOutput,
-  type Rule,
-  typeOf,
-  type Value,
-} from './rules/index.ts';
+import { formatAddress, type Operand, parseOutput, type Rule, typeOf, type Value } from './rules/index.ts';
 import type { State } from './state/index.ts';
 
 /** How alerts are written; the names are those of the configuration (falco.yaml). */
@@ -42,9 +34,8 @@ export interface AlertOptions {
 export interface AlertFormatter {
   /**
    * The alert's line, without line end, while the event and the state still show what matched.
-   * null when the output asks to be dropped because a field has no value.
    */
-  line(rule: Rule, event: Event, state: State): string | null;
+  line(rule: Rule, event: Event, state: State): string;
   /**
    * As {@link line}, in two steps: takes what the event says now, and leaves the metadata of its container (and pod) to
    * the moment when the returned function is called. null when the alert shows no such metadata.
@@ -53,7 +44,7 @@ export interface AlertFormatter {
 }
 
 /** Makes the line with what is known now; the note stands at the end of the output. */
-export type HeldLine = (note: string) => string | null;
+export type HeldLine = (note: string) => string;
 
 /** What a field without value prints. */
 const NOT_AVAILABLE = '<NA>';
@@ -66,13 +57,38 @@ interface Reading {
   readonly json: (value: Value) => string;
 }
 
+/**
+ * What was written last, and of which value: alerts come in bursts of one program, in which most fields stay the same.
+ */
+interface Memory {
+  value: Value | null | undefined;
+  written: string;
+}
+
+/** A piece of the output: a text, or a reading in a column of that width (null: as wide as it is). */
+interface Part {
+  readonly text: string;
+  /** The text inside a JSON string. */
+  readonly escaped: string;
+  /** -1 for a text. */
+  readonly reading: number;
+  readonly width: number | null;
+  readonly memory: Memory;
+}
+
+interface Member {
+  /** As JSON, with the colon, and a comma before it unless it is the first. */
+  readonly key: string;
+  /** Number of the reading, or where else the value comes from; of a format, the name of its plan. */
+  readonly source: number | 'time' | string;
+  readonly memory: Memory;
+}
+
 interface Plan {
   readonly readings: readonly Reading[];
-  /** Text (already a JS string) or the number of a reading, with its column width. */
-  readonly parts: readonly (string | { readonly reading: number; readonly width: number | null })[];
-  readonly keepMissing: boolean;
-  /** Members of `output_fields` in order: the key as JSON with its colon, and where the value comes from. */
-  readonly members: readonly { readonly key: string; readonly value: number | 'time' | readonly OutputPart[] }[];
+  readonly parts: readonly Part[];
+  /** Members of `output_fields` in order. */
+  readonly members: readonly Member[];
   /** `"priority":…,"rule":…,"source":…,"tags":[…],` */
   readonly constants: string;
   readonly extra: ReadonlyMap<string, Plan>;
@@ -94,32 +110,33 @@ export function createFormatter(options: AlertOptions): AlertFormatter {
     return plan;
   }
 
-  function write(rule: Rule, plan: Plan, ts: bigint, { values, extra }: Values, note: string): string | null {
-    const message = render(plan, values);
-    if (message === null) return null;
-    const text = fromByteString(message) + note;
-    const output = `${options.iso8601 ? `${clock.utc(ts)}+0000` : clock.local(ts)}: ${rule.priority} ${text}`;
-    if (!options.json) return escapeControls(output);
+  function write(rule: Rule, plan: Plan, ts: bigint, { values, extra }: Values, note: string): string {
+    if (!options.json) {
+      const text = fromByteString(render(plan, values)) + note;
+      return escapeControls(`${options.iso8601 ? `${clock.utc(ts)}+0000` : clock.local(ts)}: ${rule.priority} ${text}`);
+    }
+    const text = escapedText(plan, values) + (note === '' ? '' : inString(note));
     // Joined at once: a line that waits for its channel would otherwise be a tree of a hundred small strings.
     const line = [`{${hostname}`];
-    if (options.withMessage) line.push(`"message":${JSON.stringify(text)},`);
-    if (options.withOutput) line.push(`"output":${JSON.stringify(output)},`);
+    if (options.withMessage) line.push(`"message":"${text}",`);
+    if (options.withOutput) {
+      const time = options.iso8601 ? `${clock.utc(ts)}+0000` : clock.local(ts);
+      line.push(`"output":"${time}: ${rule.priority} `, text, '",');
+    }
     if (options.withFields) {
-      let first = true;
       line.push('"output_fields":{');
-      for (const { key, value } of plan.members) {
-        if (!first) line.push(',');
+      for (const { key, source, memory } of plan.members) {
         line.push(key);
-        first = false;
-        if (typeof value === 'number') {
-          const found = values[value] as Value | null;
-          line.push(found === null ? 'null' : (plan.readings[value] as Reading).json(found));
-        } else if (value === 'time')
+        if (typeof source === 'number') {
+          const value = values[source] as Value | null;
+          if (value !== memory.value) {
+            memory.value = value;
+            memory.written = value === null ? 'null' : (plan.readings[source] as Reading).json(value);
+          }
+          line.push(memory.written);
+        } else if (source === 'time')
           line.push(ts.toString()); // As Falco 0.44.1 has it, under either key.
-        else {
-          const inner = plan.extra.get(key) as Plan;
-          line.push(JSON.stringify(fromByteString(render(inner, (extra.get(key) as Values).values) ?? '')));
-        }
+        else line.push(`"${escapedText(plan.extra.get(source) as Plan, (extra.get(source) as Values).values)}"`);
       }
       line.push('},');
     }
@@ -172,19 +189,41 @@ function readLate(plan: Plan, { values, extra }: Values, event: Event, state: St
   for (const [key, inner] of plan.extra) readLate(inner, extra.get(key) as Values, event, state);
 }
 
-function render(plan: Plan, values: readonly (Value | null)[]): string | null {
+function printPart(plan: Plan, { reading, width }: Part, value: Value | null): string {
+  const printed = value === null ? NOT_AVAILABLE : (plan.readings[reading] as Reading).print(value);
+  return width === null ? printed : printed.slice(0, width).padEnd(width);
+}
+
+/** The output as a byte string. */
+function render(plan: Plan, values: readonly (Value | null)[]): string {
   let text = '';
   for (const part of plan.parts) {
-    if (typeof part === 'string') {
-      text += part;
-      continue;
-    }
-    const value = values[part.reading] as Value | null;
-    if (value === null && !plan.keepMissing) return null;
-    const printed = value === null ? NOT_AVAILABLE : (plan.readings[part.reading] as Reading).print(value);
-    text += part.width === null ? printed : printed.slice(0, part.width).padEnd(part.width);
+    text += part.reading < 0 ? part.text : printPart(plan, part, values[part.reading] as Value | null);
   }
   return text;
+}
+
+/** The output as it stands inside a JSON string. */
+function escapedText(plan: Plan, values: readonly (Value | null)[]): string {
+  let text = '';
+  for (const part of plan.parts) {
+    if (part.reading < 0) {
+      text += part.escaped;
+      continue;
+    }
+    const { memory } = part;
+    const value = values[part.reading] as Value | null;
+    if (value !== memory.value) {
+      memory.value = value;
+      memory.written = inString(fromByteString(printPart(plan, part, value)));
+    }
+    text += memory.written;
+  }
+  return text;
+}
+
+function inString(text: string): string {
+  return JSON.stringify(text).slice(1, -1);
 }
 
 function makePlan(rule: Rule, options: AlertOptions, bind: (operand: Operand) => Operand): Plan {
@@ -198,18 +237,21 @@ function makePlan(rule: Rule, options: AlertOptions, bind: (operand: Operand) =>
     }
     return index;
   };
-  const parts = rule.output.parts.map((part) =>
-    part.kind === 'text' ? part.text : { reading: reading(part.key, part.operand), width: part.width },
-  );
-  const members = new Map<string, Plan['members'][number]['value']>(byKey);
+  const parts = rule.output.parts.map((part): Part => {
+    const memory = { value: undefined, written: '' };
+    return part.kind === 'text'
+      ? { text: part.text, escaped: inString(fromByteString(part.text)), reading: -1, width: null, memory }
+      : { text: '', escaped: '', reading: reading(part.key, part.operand), width: part.width, memory };
+  });
+  const members = new Map<string, Member['source']>(byKey);
   const extra = new Map<string, Plan>();
   for (const { key, format } of options.extraFields(rule)) {
     const parsed = parseOutput(`${format === null ? '%' : '*'}${format ?? key}`, bind);
     const [only] = parsed.parts;
     if (format === null && only?.kind === 'field') members.set(key, reading(key, only.operand));
     else {
-      extra.set(jsonKey(key), makePlan({ ...rule, output: parsed }, { ...options, extraFields: () => [] }, bind));
-      members.set(key, parsed.parts);
+      extra.set(key, makePlan({ ...rule, output: parsed }, { ...options, extraFields: () => [] }, bind));
+      members.set(key, key);
     }
   }
   members.set(options.iso8601 ? 'evt.time.iso8601' : 'evt.time', 'time');
@@ -218,9 +260,11 @@ function makePlan(rule: Rule, options: AlertOptions, bind: (operand: Operand) =>
   return {
     readings,
     parts,
-    // Falco prints every rule's output as if it began with the star.
-    keepMissing: true,
-    members: sorted.map(([key, value]) => ({ key: jsonKey(key), value })),
+    members: sorted.map(([key, source], i) => ({
+      key: `${i === 0 ? '' : ','}${jsonKey(key)}`,
+      source,
+      memory: { value: undefined, written: '' },
+    })),
     constants: `"priority":"${rule.priority}","rule":${JSON.stringify(rule.name)},"source":${JSON.stringify(rule.source)},${tags}`,
     extra,
   };
@@ -318,26 +362,37 @@ function createClock() {
   let localSecond = -1n;
   let localText = '';
   const two = (n: number): string => (n < 10 ? `0${n}` : `${n}`);
-  const fraction = (ts: bigint): string => (ts % 1_000_000_000n).toString().padStart(9, '0');
+  // Each alert asks twice.
+  let lastTs = -1n;
+  let second = -1n;
+  let fraction = '';
+  const split = (ts: bigint): void => {
+    if (ts === lastTs) return;
+    lastTs = ts;
+    second = ts / 1_000_000_000n;
+    fraction = Number(ts - second * 1_000_000_000n)
+      .toString()
+      .padStart(9, '0');
+  };
   return {
     /** `2026-01-02T03:04:05.000000006`, UTC. */
     utc(ts: bigint): string {
-      const second = ts / 1_000_000_000n;
+      split(ts);
       if (second !== utcSecond) {
         utcSecond = second;
         utcText = new Date(Number(second) * 1000).toISOString().slice(0, 19);
       }
-      return `${utcText}.${fraction(ts)}`;
+      return `${utcText}.${fraction}`;
     },
     /** `03:04:05.000000006`, in the machine's time zone. */
     local(ts: bigint): string {
-      const second = ts / 1_000_000_000n;
+      split(ts);
       if (second !== localSecond) {
         localSecond = second;
         const date = new Date(Number(second) * 1000);
         localText = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
       }
-      return `${localText}.${fraction(ts)}`;
+      return `${localText}.${fraction}`;
     },
   };
 }

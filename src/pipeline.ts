@@ -137,9 +137,9 @@ export async function openPipeline(
     };
   }
 
-  function addAlert(rule: Rule, line: string | null): void {
+  function addAlert(rule: Rule, line: string): void {
     tally.alerted(rule);
-    if (line !== null) pending.push({ line, severity: PRIORITIES.indexOf(rule.priority) });
+    pending.push({ line, severity: PRIORITIES.indexOf(rule.priority) });
   }
 
   /** Judges one source to its end. */

@@ -30,7 +30,7 @@ export interface HeldAlertsOptions {
   /** Whether the metadata of a container may still come. */
   awaits(container: string): boolean;
   /** Gets each alert's line in the end; null when the output asks to be dropped. */
-  emit(rule: Rule, line: string | null): void;
+  emit(rule: Rule, line: string): void;
 }
 
 /** Appended to the output of an alert that goes without. */
@@ -45,7 +45,7 @@ interface Held {
   readonly isKnown: () => boolean;
   /** What is still to be judged once the metadata is there. */
   readonly holds: () => boolean;
-  readonly line: (note: string) => string | null;
+  readonly line: (note: string) => string;
 }
 
 export function createHeldAlerts(options: HeldAlertsOptions): HeldAlerts {
@@ -63,7 +63,7 @@ export function createHeldAlerts(options: HeldAlertsOptions): HeldAlerts {
   ): void {
     const container = state.thread?.container ?? '';
     const moment = keepMoment(event, state);
-    const now = line === null ? formatter.line(rule, event, state) : null;
+    const now = line === null ? formatter.line(rule, event, state) : '';
     held.push({
       rule,
       container,

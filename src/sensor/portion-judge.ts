@@ -60,7 +60,7 @@ export function createPortionJudge(
     onMatch(rule: Rule, event: Event) {
       tally.alerted(rule);
       const line = formatter.line(rule, event, state);
-      if (line !== null) messages.push({ line, severity: PRIORITIES.indexOf(rule.priority) });
+      messages.push({ line, severity: PRIORITIES.indexOf(rule.priority) });
     },
   });
   state.unread = engine.unread();

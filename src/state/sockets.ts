@@ -344,6 +344,11 @@ export function socketFd(
  * the name goes from the client to the server (libsinsp, `fix_sockets_coming_from_proc`).
  */
 export function settleRoles(thread: Thread): void {
+  let unsettled = false;
+  thread.fds.forEach((fd) => {
+    if ((fd.status & FdStatus.FROM_PROC) !== 0) unsettled = true;
+  });
+  if (!unsettled) return;
   const ports = new Set<number>();
   thread.fds.forEach((fd) => {
     if ((fd.type === FdType.IPV4_SERVSOCK || fd.type === FdType.IPV6_SERVSOCK) && fd.socket !== null) {
