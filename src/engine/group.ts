@@ -128,14 +128,18 @@ export class Group {
     if (keys[base] === process && keys[base + 1] === lineage && keys[base + 2] === file && keys[base + 3] === outcome) {
       return this.#combinations[slot] as Combination;
     }
-    const ids = [process, lineage, file, outcome];
+    return this.#combine([process, lineage, file, outcome], slot);
+  }
+
+  /** Apart from the look-up: a function with closures makes a context for them with every call. */
+  #combine(ids: readonly number[], slot: number): Combination {
     const masks = ids.map((id, i) => (this.masks[i] as MaskTable).masks[id] as Int32Array);
     const found: number[] = [];
     for (let rule = 0; rule < this.rules.length; rule++) {
       if (masks.every((mask) => has(mask, rule))) found.push(rule);
     }
     const combination = found.length === 0 ? NOTHING : { candidates: found, narrowed: [] };
-    keys.set(ids, base);
+    this.#keys.set(ids, slot << 2);
     this.#combinations[slot] = combination;
     if (++this.#misses > this.#combinations.length && this.#combinations.length < COMBINATIONS) {
       this.#growCombinations();
