@@ -160,10 +160,22 @@ export class Thread {
   }
 }
 
-/** NUL-separated items, joined by blanks. */
+/** Joined texts that are remembered: programs are started again and again with one environment and the same arguments. */
+const MAX_JOINED = 512;
+const MAX_JOINED_LENGTH = 8192;
+const joined = new Map<string, string>();
+
+/** NUL-separated items, joined by blanks; equal items give the same string, which has been hashed already. */
 export function joinArgs(args: string): string {
+  const known = joined.get(args);
+  if (known !== undefined) return known;
   const end = args.charCodeAt(args.length - 1) === 0 ? args.length - 1 : args.length;
-  return args.slice(0, end).replaceAll('\0', ' ');
+  const text = args.slice(0, end).replaceAll('\0', ' ');
+  if (args.length <= MAX_JOINED_LENGTH) {
+    if (joined.size >= MAX_JOINED) joined.clear();
+    joined.set(args, text);
+  }
+  return text;
 }
 
 /** The largest thread id (PID_MAX_LIMIT of 64-bit Linux). */
