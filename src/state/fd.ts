@@ -49,6 +49,8 @@ export class Socket {
   /** Kernel addresses of both ends of a UNIX socket. */
   readonly unixSource: bigint;
   readonly unixDestination: bigint;
+  /** False while neither end is known. */
+  readonly hasEnds: boolean;
 
   constructor(
     l4: number,
@@ -66,11 +68,7 @@ export class Socket {
     this.destinationPort = destinationPort;
     this.unixSource = unixSource;
     this.unixDestination = unixDestination;
-  }
-
-  /** False while neither end is known. */
-  get hasEnds(): boolean {
-    return this.sourceAddress !== '' || this.destinationAddress !== '';
+    this.hasEnds = sourceAddress !== '' || destinationAddress !== '';
   }
 
   /** The same with the ends exchanged. */

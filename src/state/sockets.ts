@@ -36,6 +36,22 @@ function plainAddress(address: string): string {
   return address.length === 16 && address.startsWith(MAPPED) ? address.slice(12) : address;
 }
 
+/** IPv4 addresses that were met, by their own bits; a power of two. */
+const ADDRESSES = 256;
+const addressBits = new Int32Array(ADDRESSES);
+const addressTexts: string[] = new Array(ADDRESSES).fill('\0\0\0\0');
+
+/** The four bytes at `at` as a byte string; the same few hosts come again and again. */
+function address4(buffer: Uint8Array, view: DataView, at: number): string {
+  const bits = view.getInt32(at, true);
+  const slot = (Math.imul(bits, 0x9e3779b1) >>> 24) & (ADDRESSES - 1);
+  if (addressBits[slot] !== bits) {
+    addressTexts[slot] = latin1(buffer, at, at + 4);
+    addressBits[slot] = bits;
+  }
+  return addressTexts[slot] as string;
+}
+
 /** A SOCKTUPLE parameter. */
 interface Tuple {
   /** FdType of a socket with such ends. */
@@ -55,8 +71,11 @@ export function readTuple(event: Event, param: number, l4: number): Tuple | null
   const width = family === AF_INET ? 4 : family === AF_INET6 ? 16 : 0;
   if (width !== 0) {
     if (length < 5 + 2 * width) return null;
-    let source = latin1(buffer, at + 1, at + 1 + width);
-    let destination = latin1(buffer, at + 3 + width, at + 3 + 2 * width);
+    const sourceAt = at + 1;
+    const destinationAt = at + 3 + width;
+    let source = width === 4 ? address4(buffer, view, sourceAt) : latin1(buffer, sourceAt, sourceAt + width);
+    let destination =
+      width === 4 ? address4(buffer, view, destinationAt) : latin1(buffer, destinationAt, destinationAt + width);
     if (width === 16 && source.startsWith(MAPPED) && destination.startsWith(MAPPED)) {
       source = source.slice(12);
       destination = destination.slice(12);
@@ -117,9 +136,21 @@ export function socket(state: State, event: Event, thread: Thread): void {
     kind = domain === AF_INET ? FdType.IPV4_SOCK : FdType.IPV6_SOCK;
     l4 = l4Of(type, u32(event, 3, 0));
   }
-  const flags = (type & SOCK_CLOEXEC) !== 0 ? OpenFlag.CLOEXEC : 0;
-  const end = new Socket(l4, '', 0, '', 0, 0n, 0n);
-  put(state, thread, num, new Fd(kind, null, '', flags, 0, 0, 0, 0, end, 0));
+  put(state, thread, num, freshSocket(kind, l4, (type & SOCK_CLOEXEC) !== 0));
+}
+
+const FRESH: (Fd | undefined)[] = [];
+
+/** A socket without ends; all of one kind are one. */
+function freshSocket(kind: number, l4: number, closesOnExec: boolean): Fd {
+  const at = (((kind << 3) | l4) << 1) | (closesOnExec ? 1 : 0);
+  let fd = FRESH[at];
+  if (fd === undefined) {
+    const flags = closesOnExec ? OpenFlag.CLOEXEC : 0;
+    fd = new Fd(kind, null, '', flags, 0, 0, 0, 0, new Socket(l4, '', 0, '', 0, 0n, 0n), 0);
+    FRESH[at] = fd;
+  }
+  return fd;
 }
 
 export function socketpair(state: State, event: Event, thread: Thread): void {

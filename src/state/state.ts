@@ -437,7 +437,7 @@ export class State {
     this.threads.add(thread);
     this.counters.threads = this.threads.size;
     const group = thread.group;
-    group.threads.push(thread);
+    group.add(thread);
     if (!thread.dead) group.alive++;
     if (thread.tid === group.pid) {
       group.main = thread;
@@ -519,14 +519,13 @@ export class State {
   /** The thread turned out to belong to the process `pid`. */
   moveToProcess(thread: Thread, pid: number): void {
     const before = thread.group;
-    const at = before.threads.indexOf(thread);
-    if (at >= 0) before.threads.splice(at, 1);
+    before.remove(thread);
     if (!thread.dead) before.alive--;
     if (before.main === thread) before.main = null;
     if (before.threads.length === 0 && this.groups.get(before.pid) === before) this.groups.delete(before.pid);
     let group = this.groups.get(pid);
     if (group === undefined) this.groups.set(pid, (group = new ThreadGroup(pid, pid === 1)));
-    group.threads.push(thread);
+    group.add(thread);
     if (!thread.dead) group.alive++;
     if (thread.tid === pid) group.main = thread;
     thread.group = group;
@@ -552,8 +551,7 @@ export class State {
     if (thread.parent === null && thread.ptid > 0) this.#unorphan(thread, thread.ptid);
     detach(thread);
     const group = thread.group;
-    const at = group.threads.indexOf(thread);
-    if (at >= 0) group.threads.splice(at, 1);
+    group.remove(thread);
     if (group.main === thread) {
       group.main = null;
       if (group.threads.length > 0) this.lineageEpoch++;

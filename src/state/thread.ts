@@ -13,12 +13,14 @@ export const CloneFlag = {
   CHILD_IN_PIDNS: 1 << 29,
 } as const;
 
+const NO_THREADS: readonly Thread[] = [];
+
 /** The threads of one process. */
 export class ThreadGroup {
   readonly pid: number;
   /** Takes over the children of processes that die below it (PR_SET_CHILD_SUBREAPER, and pid 1). */
   reaper: boolean;
-  readonly threads: Thread[] = [];
+  threads: readonly Thread[] = NO_THREADS;
   /** The leader; null when it is not in the table. */
   main: Thread | null = null;
   /** Threads that have not exited. */
@@ -27,6 +29,20 @@ export class ThreadGroup {
   constructor(pid: number, reaper: boolean) {
     this.pid = pid;
     this.reaper = reaper;
+  }
+
+  /** Most processes have one thread, for which the array is made to measure. */
+  add(thread: Thread): void {
+    if (this.threads.length === 0) this.threads = [thread];
+    else (this.threads as Thread[]).push(thread);
+  }
+
+  remove(thread: Thread): void {
+    const { threads } = this;
+    const at = threads.indexOf(thread);
+    if (at < 0) return;
+    if (threads.length === 1) this.threads = NO_THREADS;
+    else (threads as Thread[]).splice(at, 1);
   }
 }
 
