@@ -27,6 +27,8 @@ export class Event {
   type = 0;
   nparams = 0;
   large = false;
+  /** Every parameter whose type has one size has that size, none is empty: whoever read the event has looked. */
+  isRegular = false;
   /** `evt.num`: counts the events of the source, from 1. */
   num = 0;
   /** `evt.cpu`. */
@@ -57,12 +59,16 @@ export class Event {
     this.nparams = nparams;
     this.lens = at + HEADER_SIZE;
     this.large = LARGE[this.type] === 1;
+    this.isRegular = false;
     this.data = this.lens + (this.large ? nparams << 2 : nparams << 1);
     this.#known = 0;
   }
 
-  /** As {@link read}, where the caller has read the type and the number of parameters; only for types with lengths of 16 bits. */
-  readOrdinary(at: number, cpu: number, num: number, type: number, nparams: number): void {
+  /**
+   * As {@link read}, where the caller has read the type and the number of parameters, and seen that the event is
+   * regular; only for types with lengths of 16 bits.
+   */
+  readRegular(at: number, cpu: number, num: number, type: number, nparams: number): void {
     this.at = at;
     this.cpu = cpu;
     this.num = num;
@@ -72,6 +78,7 @@ export class Event {
     const lens = at + HEADER_SIZE;
     this.lens = lens;
     this.large = false;
+    this.isRegular = true;
     this.data = lens + (nparams << 1);
     this.#known = 0;
   }

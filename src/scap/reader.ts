@@ -218,7 +218,7 @@ export class ScapReader {
               if (data !== limit && this.#hasTail(view, code, count, data, limit)) {
                 this.#withTail(bytes, view, header, cpu, visit);
               } else {
-                event.readOrdinary(header, cpu, ++stats.events, code, count);
+                event.readRegular(header, cpu, ++stats.events, code, count);
                 visit(event);
               }
               at = next;

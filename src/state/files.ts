@@ -105,9 +105,23 @@ export function directoryOf(thread: Thread, dirfd: number): Path | null {
 const BY_HANDLE = EventType.SYSCALL_OPEN_BY_HANDLE_AT_X;
 const CREAT = EventType.SYSCALL_CREAT_X;
 
+/**
+ * Where a regular open without our own parameters has what it says, by event type: offset of the name in the parameters,
+ * and from bit 8 that of the device behind the name (flags come first there, the inode last); 0: not one of these.
+ */
+const PLAIN = new Int16Array(512);
+PLAIN[EventType.SYSCALL_OPEN_X as number] = 8 | (8 << 8);
+PLAIN[EventType.SYSCALL_OPENAT_2_X as number] = 16 | (8 << 8);
+PLAIN[EventType.SYSCALL_OPENAT2_X as number] = 16 | (12 << 8);
+
 /** open, openat, openat2, creat and open_by_handle_at. */
 export function open(state: State, event: Event, thread: Thread): void {
   const type = event.type;
+  const plain = PLAIN[type] as number;
+  if (plain !== 0 && event.isRegular && event.nparams === PARAM_COUNT[type]) {
+    openPlain(state, event, thread, plain);
+    return;
+  }
   const row = type * 5;
   const nameAt = LAYOUT[row] as number;
   if (nameAt >= event.nparams) return;
@@ -159,10 +173,65 @@ export function open(state: State, event: Event, thread: Thread): void {
   }
   const dev = u32(event, devAt, 0);
   const status =
-    ((flags & OpenFlag.UPPER_LAYER) !== 0 ? FdStatus.UPPER_LAYER : 0) |
-    ((flags & OpenFlag.LOWER_LAYER) !== 0 ? FdStatus.LOWER_LAYER : 0) |
+    layerStatus(flags) |
     ((extra & Extra.DELETED) !== 0 ? FdStatus.DELETED : 0) |
     ((extra & Extra.PATH_RESOLVED) !== 0 ? FdStatus.RESOLVED : 0);
+  opened(state, thread, num, path, flags, status, dev, inoLow, inoHigh);
+}
+
+/** The same as {@link open} for what nearly all recorded opens are. */
+function openPlain(state: State, event: Event, thread: Thread, plain: number): void {
+  const { buffer, view, data } = event;
+  const nameAt = plain & 0xff;
+  const at = data + nameAt;
+  // The descriptors before the name have 8 bytes each.
+  const length = event.len(nameAt >> 3);
+  if (length === 0) return;
+  const end = buffer[at + length - 1] === 0 ? length - 1 : length;
+  const base =
+    buffer[at] === SLASH && end > 0
+      ? null
+      : directoryOf(thread, nameAt === 8 ? AT_FDCWD : view.getInt32(data + 8, true));
+  const path = state.paths.named(buffer, view, at, end, base);
+  state.path = path;
+  const num = view.getInt32(data, true);
+  if (num < 0) return;
+  const behind = at + length;
+  const flags = view.getUint32(behind, true);
+  const dev = behind + (plain >> 8);
+  const status = layerStatus(flags);
+  opened(
+    state,
+    thread,
+    num,
+    path,
+    flags,
+    status,
+    view.getUint32(dev, true),
+    view.getInt32(dev + 4, true),
+    view.getInt32(dev + 8, true),
+  );
+}
+
+function layerStatus(flags: number): number {
+  return (
+    ((flags & OpenFlag.UPPER_LAYER) !== 0 ? FdStatus.UPPER_LAYER : 0) |
+    ((flags & OpenFlag.LOWER_LAYER) !== 0 ? FdStatus.LOWER_LAYER : 0)
+  );
+}
+
+/** Puts a file into the table as descriptor `num`, which the event is then about. */
+function opened(
+  state: State,
+  thread: Thread,
+  num: number,
+  path: Path,
+  flags: number,
+  status: number,
+  dev: number,
+  inoLow: number,
+  inoHigh: number,
+): void {
   let fd = path.opened;
   if (
     fd === null ||
