@@ -106,6 +106,8 @@ export class Fd {
   maskEpoch = -1;
   mask = 0;
   readonly socket: Socket | null;
+  /** A TCP connection whose ends are known: what is sent on it tells nothing new. */
+  readonly isSettled: boolean;
   /** Path of a file or directory; null for everything else. */
   readonly path: Path | null;
   /** Name of what has no path: a UNIX socket's path, `pipe:[1]`; null: the ends of the IP socket, written when asked for. */
@@ -142,6 +144,7 @@ export class Fd {
     this.inoLow = inoLow;
     this.inoHigh = inoHigh;
     this.socket = socket;
+    this.isSettled = socket !== null && socket.l4 === L4.TCP && socket.hasEnds;
     this.pid = pid;
   }
 

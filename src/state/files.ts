@@ -302,7 +302,8 @@ const F_DUPFD_CLOEXEC = 26;
 export function fcntl(state: State, event: Event, thread: Thread): void {
   const from = state.fd;
   if (2 >= event.nparams) return;
-  const command = event.u8(2);
+  // Behind the result and the descriptor.
+  const command = event.isRegular ? (event.buffer[event.data + 16] as number) : event.u8(2);
   if (command !== F_DUPFD && command !== F_DUPFD_CLOEXEC && command !== F_SETFD) return;
   const result = low(event, 0, -1);
   if (result < 0) return;

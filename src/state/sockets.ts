@@ -282,10 +282,9 @@ for (const [code, param, incoming] of [
 /** A datagram socket's peer can be another one with each call; a missed connect is made good here, too. */
 export function transfer(state: State, event: Event, thread: Thread): void {
   const fd = state.fd;
-  if (fd === null) return;
+  if (fd === null || fd.isSettled) return;
   const socket = fd.socket;
   const l4 = socket === null ? L4.UNKNOWN : socket.l4;
-  if (l4 === L4.TCP && socket !== null && socket.hasEnds) return;
   if (low(event, 0, -1) < 0) return;
   const type = event.type;
   const param = TRANSFERS[type] as number;
