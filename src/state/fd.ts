@@ -38,19 +38,19 @@ export const OpenFlag = {
 /** Transport protocols (scap_l4_proto). */
 export const L4 = { UNKNOWN: 0, NA: 1, TCP: 2, UDP: 3, ICMP: 4, RAW: 5 } as const;
 
-/** Both ends of a socket; immutable. Addresses are byte strings of 4 or 16 bytes in network order. */
+/** Both ends of a socket; immutable (`declare`: see {@link Thread}). Addresses are byte strings of 4 or 16 bytes in network order. */
 export class Socket {
-  readonly l4: number;
+  declare readonly l4: number;
   /** The source: of a connection who asks; empty while nothing is known. For a server socket: where it listens. */
-  readonly sourceAddress: string;
-  readonly sourcePort: number;
-  readonly destinationAddress: string;
-  readonly destinationPort: number;
+  declare readonly sourceAddress: string;
+  declare readonly sourcePort: number;
+  declare readonly destinationAddress: string;
+  declare readonly destinationPort: number;
   /** Kernel addresses of both ends of a UNIX socket. */
-  readonly unixSource: bigint;
-  readonly unixDestination: bigint;
+  declare readonly unixSource: bigint;
+  declare readonly unixDestination: bigint;
   /** False while neither end is known. */
-  readonly hasEnds: boolean;
+  declare readonly hasEnds: boolean;
 
   constructor(
     l4: number,
@@ -101,25 +101,25 @@ export class Socket {
 export class Fd {
   // In the order of use: what every event reads lies together.
   /** One of FdType. */
-  readonly type: number;
+  declare readonly type: number;
   /** Room for the rule engine: what it decided about this fd, and under which rule set. */
   maskEpoch = -1;
   mask = 0;
-  readonly socket: Socket | null;
+  declare readonly socket: Socket | null;
   /** A TCP connection whose ends are known: what is sent on it tells nothing new. */
-  readonly isSettled: boolean;
+  declare readonly isSettled: boolean;
   /** Path of a file or directory; null for everything else. */
-  readonly path: Path | null;
+  declare readonly path: Path | null;
   /** Name of what has no path: a UNIX socket's path, `pipe:[1]`; null: the ends of the IP socket, written when asked for. */
   #text: string | null;
   /** PPM_O_* flags. */
-  readonly flags: number;
-  readonly status: number;
-  readonly dev: number;
-  readonly inoLow: number;
-  readonly inoHigh: number;
+  declare readonly flags: number;
+  declare readonly status: number;
+  declare readonly dev: number;
+  declare readonly inoLow: number;
+  declare readonly inoHigh: number;
   /** The process that a pidfd stands for; 0 otherwise. */
-  readonly pid: number;
+  declare readonly pid: number;
 
   #twin: Fd | null = null;
 
@@ -136,6 +136,8 @@ export class Fd {
     pid: number,
   ) {
     this.type = type;
+    this.socket = socket;
+    this.isSettled = socket !== null && socket.l4 === L4.TCP && socket.hasEnds;
     this.path = path;
     this.#text = text;
     this.flags = flags;
@@ -143,8 +145,6 @@ export class Fd {
     this.dev = dev;
     this.inoLow = inoLow;
     this.inoHigh = inoHigh;
-    this.socket = socket;
-    this.isSettled = socket !== null && socket.l4 === L4.TCP && socket.hasEnds;
     this.pid = pid;
   }
 

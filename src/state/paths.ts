@@ -9,11 +9,11 @@ import { Interner } from './interner.ts';
  */
 export class Path {
   /** Absolute and normalised; what `fd.name` prints. */
-  readonly name: string;
+  declare readonly name: string;
   /** As the caller wrote it; `fd.nameraw`. */
-  readonly raw: string;
+  declare readonly raw: string;
   /** Never used twice; the key under which relative names below this path are interned. */
-  readonly id: number;
+  declare readonly id: number;
   #slash = -2;
 
   /**

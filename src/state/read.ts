@@ -11,7 +11,11 @@ export function low(event: Event, i: number, missing: number): number {
 export function id(event: Event, i: number, missing: number): number {
   if (i >= event.nparams || event.len(i) < 8) return low(event, i, missing);
   const at = event.offset(i);
-  return event.view.getInt32(at + 4, true) * 4294967296 + event.view.getUint32(at, true);
+  const high = event.view.getInt32(at + 4, true);
+  const rest = event.view.getInt32(at, true);
+  // What is small is made a small integer: the sum below is a double, whatever its value.
+  if (high === rest >> 31) return rest;
+  return high * 4294967296 + (rest >>> 0);
 }
 
 /** Parameter `i` as an unsigned 32-bit integer. */
@@ -24,6 +28,8 @@ export function int64(event: Event, i: number): number | bigint {
   if (i >= event.nparams || event.len(i) < 8) return 0;
   const at = event.offset(i);
   const high = event.view.getInt32(at + 4, true);
+  const rest = event.view.getInt32(at, true);
+  if (high === rest >> 31) return rest;
   if (high < 0x200000 && high >= -0x200000) return high * 4294967296 + event.view.getUint32(at, true);
   return event.view.getBigInt64(at, true);
 }
@@ -33,6 +39,8 @@ export function uint64(event: Event, i: number): number | bigint {
   if (i >= event.nparams || event.len(i) < 8) return 0;
   const at = event.offset(i);
   const high = event.view.getUint32(at + 4, true);
+  const rest = event.view.getInt32(at, true);
+  if (high === 0 && rest >= 0) return rest;
   if (high < 0x200000) return high * 4294967296 + event.view.getUint32(at, true);
   return event.view.getBigUint64(at, true);
 }

@@ -17,9 +17,9 @@ const NO_THREADS: readonly Thread[] = [];
 
 /** The threads of one process. */
 export class ThreadGroup {
-  readonly pid: number;
+  declare readonly pid: number;
   /** Takes over the children of processes that die below it (PR_SET_CHILD_SUBREAPER, and pid 1). */
-  reaper: boolean;
+  declare reaper: boolean;
   threads: readonly Thread[] = NO_THREADS;
   /** The leader; null when it is not in the table. */
   main: Thread | null = null;
@@ -56,11 +56,14 @@ function freshContent(): number {
 /**
  * A thread and what it shares with its process. One class with all members set in the constructor, so that
  * everything that reads a thread sees one shape. Strings are byte strings.
+ *
+ * `declare`: a member that is not declared so is undefined before the constructor sets it, and V8 then takes it for
+ * something that need not be a number.
  */
 export class Thread {
-  readonly tid: number;
+  declare readonly tid: number;
   /** Dense number, given to another thread once this one is gone: an index for side tables of the engine. */
-  readonly slot: number;
+  declare readonly slot: number;
   /** Changes whenever something of the thread itself changes that a field can read; never repeats for one slot. */
   epoch = 0;
   /**
@@ -79,8 +82,8 @@ export class Thread {
   firstChild: Thread | null = null;
   nextSibling: Thread | null = null;
   previousSibling: Thread | null = null;
-  group: ThreadGroup;
-  fds: FdTable;
+  declare group: ThreadGroup;
+  declare fds: FdTable;
 
   /** A stand-in for a thread that nothing is known of. */
   placeholder = false;
