@@ -17,17 +17,7 @@ mkdir -p "$cache"
 exec 9>"$cache/kernels.lock"
 flock 9
 
-missing=
-command -v bpftool >/dev/null || missing="$missing bpftool"
-command -v qemu-system-x86_64 >/dev/null || missing="$missing qemu-system-x86"
-command -v strip >/dev/null || missing="$missing binutils"
-command -v gcc >/dev/null || missing="$missing gcc libc6-dev"
-{ [ -x /bin/busybox ] && dpkg -s busybox-static >/dev/null 2>&1; } || missing="$missing busybox-static"
-if [ -n "$missing" ]; then
-  apt-get update -qq
-  # shellcheck disable=SC2086 # a list of words
-  apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 $missing >&2
-fi
+"$(dirname "$0")/../../scripts/packages.sh" bpftool qemu-system-x86 binutils gcc libc6-dev busybox-static
 
 # kernel NAME REPOSITORY SUITE META [MODULE]: the image that the metapackage META of that suite stands for today,
 # read through package lists of its own, so that the machine's sources stay as they are; and one of its modules, by its

@@ -13,21 +13,7 @@ debian() {
   local packages=(redis-server nats-server mosquitto rabbitmq-server influxdb prometheus prometheus-alertmanager rsyslog rsyslog-gnutls postgresql python3-venv openssl)
   command -v mvn >/dev/null || packages+=(maven)
   command -v javac >/dev/null || packages+=(default-jdk-headless)
-  local missing=()
-  for package in "${packages[@]}"; do
-    dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
-  done
-  [ ${#missing[@]} -eq 0 ] && return
-  # No package may start its service: the tests start their own, on ports of their own.
-  local policy=/usr/sbin/policy-rc.d made=
-  if [ ! -e $policy ]; then
-    printf '#!/bin/sh\nexit 101\n' >$policy
-    chmod +x $policy
-    made=1
-  fi
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}"
-  [ -z "$made" ] || rm $policy
+  "$here/../../scripts/packages.sh" "${packages[@]}"
 }
 
 python() {
