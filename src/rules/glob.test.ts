@@ -52,6 +52,7 @@ describe('glob', () => {
         '[[:alpha:]]',
         '[[:upper:]]',
       ],
+      ...['[.', '.]', '[[.', '[[.ab.]', '[a-[.b.]]', '[[.].]]'],
       ...['[]a]', '[a-]', '[\\]]', '[b-a]', '[[.a.]]', '[[=b=]]', '[[:nope:]]', '[a', '\xe9', '[\xe0-\xff]'],
     );
     const pattern = fc.array(part, { maxLength: 7 }).map((parts) => parts.join(''));

@@ -115,9 +115,10 @@ function bracket(pattern: string, start: number, fold: boolean): { bytes: Uint8A
   const negated = pattern[i] === '!' || pattern[i] === '^';
   if (negated) i++;
   let isBroken = false;
+  const dead = { bytes: new Uint8Array(256), end: pattern.length };
   let first = true;
   for (; ; first = false) {
-    if (i >= pattern.length) return null;
+    if (i >= pattern.length) return isBroken ? dead : null;
     if (pattern[i] === ']' && !first) break;
     const cls = /^\[:([a-z]*):\]/.exec(pattern.slice(i));
     if (cls !== null) {
@@ -130,10 +131,17 @@ function bracket(pattern: string, start: number, fold: boolean): { bytes: Uint8A
     }
     const low = element(pattern, i, fold);
     if (low === null) return null;
+    if (low.next === NEVER) return dead;
     i = low.next;
+    if (low.code === UNKNOWN) {
+      isBroken = true;
+      continue;
+    }
     if (pattern[i] === '-' && i + 1 < pattern.length && pattern[i + 1] !== ']') {
       const high = element(pattern, i + 1, fold);
       if (high === null) return null;
+      if (high.next === NEVER) return dead;
+      isBroken ||= high.code === UNKNOWN;
       if (!isBroken) for (let code = low.code; code <= high.code; code++) folded[code] = 1;
       i = high.next;
     } else if (!isBroken) {
@@ -148,6 +156,11 @@ function bracket(pattern: string, start: number, fold: boolean): { bytes: Uint8A
   return { bytes, end: i };
 }
 
+/** The code of a `[.symbol.]` that is not one byte: the C locale has none such. */
+const UNKNOWN = -1;
+/** Where a `[.` that no `.]` ends goes on: a pattern that gets there matches nothing. */
+const NEVER = -1;
+
 /** One byte of a bracket expression: plain, escaped, or named as `[.x.]` or `[=x=]`. */
 function element(
   pattern: string,
@@ -160,6 +173,10 @@ function element(
   }
   if (/^\[([.=])[\s\S]\1\]/.test(pattern.slice(at, at + 5))) {
     return { code: pattern.charCodeAt(at + 2), next: at + 5, isNamed: true };
+  }
+  if (pattern.startsWith('[.', at)) {
+    const end = pattern.indexOf('.]', at + 2);
+    return { code: UNKNOWN, next: end < 0 ? NEVER : end + 2, isNamed: true };
   }
   return { code: code(at), next: at + 1, isNamed: false };
 }
