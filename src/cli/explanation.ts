@@ -4,6 +4,7 @@ import { printValue } from '../alert.ts';
 import { fromByteString } from '../bytes.ts';
 import {
   type Check,
+  childrenOf,
   type Expr,
   interpret,
   type Operand,
@@ -44,7 +45,7 @@ export function explain(condition: Expr, read: ReadField): Explanation {
 }
 
 function explainTerm(expr: Expr, read: ReadField): ExplainedTerm {
-  const children = expr.kind === 'and' || expr.kind === 'or' ? expr.children : expr.kind === 'not' ? [expr.child] : [];
+  const children = childrenOf(expr);
   return {
     text: children.length > 0 ? expr.kind : fromByteString(print(expr)),
     kind: expr.kind,

@@ -1,7 +1,6 @@
 /** Advice about rules that Falco does not give: it is no part of the results that programs read. */
 import type { Diagnostic } from '../diagnostic.ts';
-import { fieldsOf } from '../fields/index.ts';
-import type { Expr, Rule } from '../rules/index.ts';
+import { checksOf, childrenOf, type Expr, fieldsOf, type Rule } from '../rules/index.ts';
 
 /** What a process says of itself or its parents said of themselves: whoever starts it chooses these. */
 const CHOSEN =
@@ -26,12 +25,7 @@ export function trustingExceptions(rule: Rule): Diagnostic[] {
 }
 
 const namesIn = (expr: Expr): string[] =>
-  expr.kind === 'check' ? fieldsOf(expr.left).map((field) => field.name) : childrenOf(expr).flatMap(namesIn);
-
-function childrenOf(expr: Expr): readonly Expr[] {
-  if (expr.kind === 'and' || expr.kind === 'or') return expr.children;
-  return expr.kind === 'not' ? [expr.child] : [];
-}
+  checksOf(expr).flatMap(({ left }) => fieldsOf(left).map((field) => field.name));
 
 /** Fields that terms outside of any `not` read. */
 function collectPicked(expr: Expr, into: Set<string>): void {

@@ -1,4 +1,4 @@
-import { type Expr, parseAddress } from '../rules/index.ts';
+import { checksOf, type Expr, parseAddress } from '../rules/index.ts';
 
 /** Looks a name up; the addresses as byte strings of 4 or 16 bytes. */
 export type Lookup = (name: string) => Promise<readonly string[]>;
@@ -110,19 +110,9 @@ export function watchNames(conditions: Iterable<Expr>): void {
 
 /** The names that a condition compares `fd.cip.name` and its like with. */
 export function comparedNames(expr: Expr): string[] {
-  switch (expr.kind) {
-    case 'and':
-    case 'or':
-      return expr.children.flatMap(comparedNames);
-    case 'not':
-      return comparedNames(expr.child);
-    case 'check': {
-      const { left, right } = expr;
-      if (left.kind !== 'field' || !/^fd\.[cslr]ip\.name$/.test(left.name) || right === null) return [];
-      if (right.kind === 'value') return [right.value.text];
-      return right.kind === 'values' ? right.values.map((value) => value.text) : [];
-    }
-    default:
-      return [];
-  }
+  return checksOf(expr).flatMap(({ left, right }) => {
+    if (left.kind !== 'field' || !/^fd\.[cslr]ip\.name$/.test(left.name) || right === null) return [];
+    if (right.kind === 'value') return [right.value.text];
+    return right.kind === 'values' ? right.values.map((value) => value.text) : [];
+  });
 }

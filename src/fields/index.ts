@@ -12,12 +12,13 @@ import { PROCESS_FIELDS } from './process.ts';
 import { GROUP_FIELDS, USER_FIELDS } from './user.ts';
 import { WINDHOVER_FIELDS } from './windhover.ts';
 
+export { fieldsOf } from '../rules/index.ts';
 export type { BoundCatalogue, CatalogueOptions } from './catalogue.ts';
 export { dnsNames, watchNames } from './dns.ts';
 export { parameterOf } from './evt.ts';
 export type { Extractor, Field } from './field.ts';
 export { isMetadata, keepMoment, type Moment } from './metadata.ts';
-export { bindOperand, bindPrinted, fieldsOf } from './operand.ts';
+export { bindOperand, bindPrinted } from './operand.ts';
 export { pathBase } from './params.ts';
 export { syscallNumber, syscallNumbers } from './syscalls.ts';
 

@@ -1,5 +1,4 @@
-import type { FieldRef, Operand } from '../rules/ast.ts';
-import { evaluateOperand } from '../rules/index.ts';
+import { evaluateOperand, type FieldRef, fieldsOf, type Operand } from '../rules/index.ts';
 import type { Extractor, Field } from './field.ts';
 
 /** A function that reads an operand of a condition or output: a field, or a transformer over fields. Its fields are bound. */
@@ -23,18 +22,4 @@ export function bindOperand(operand: Operand): Extractor {
 export function bindPrinted(operand: Operand): Extractor {
   const print = operand.kind === 'field' ? (operand.spec as Field).bindPrint : null;
   return print === null || operand.kind !== 'field' ? bindOperand(operand) : print(operand.argument);
-}
-
-/** All fields that an operand reads. */
-export function fieldsOf(operand: Operand): FieldRef[] {
-  switch (operand.kind) {
-    case 'field':
-      return [operand];
-    case 'call':
-      return operand.args.flatMap(fieldsOf);
-    case 'list':
-      return operand.items.flatMap(fieldsOf);
-    default:
-      return [];
-  }
 }

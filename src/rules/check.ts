@@ -5,6 +5,7 @@ import { ConditionError, parseOperand } from './parse.ts';
 import { printOperand } from './print.ts';
 import { compileRegex, isSimpleRegex, RegexError } from './regex.ts';
 import { GROUP_NAMES, groupOf, type OperandType, parseConstant, typeOf, ValueError } from './types.ts';
+import { fieldsOf } from './walk.ts';
 
 /**
  * The checker: binds the fields of a resolved condition to the catalogue, and refuses what their types do not have.
@@ -295,35 +296,19 @@ function accepts(name: Call['name'], type: OperandType): boolean {
 }
 
 function wrongType(call: Call, type: OperandType): string {
-  const field = innermostField(call);
-  const on = field === null ? '' : ` applied on field '${field}'`;
+  const [field] = fieldsOf(call);
+  const on = field === undefined ? '' : ` applied on field '${field.name}'`;
   return `can't add field transformer: type '${type.type}' is not supported by '${call.name}' transformer${on}`;
 }
 
-function innermostField(operand: Operand): string | null {
-  if (operand.kind === 'field') return operand.name;
-  if (operand.kind === 'call') return operand.args.map(innermostField).find((name) => name !== null) ?? null;
-  if (operand.kind === 'list') return operand.items.map(innermostField).find((name) => name !== null) ?? null;
-  return null;
-}
+const UNSAFE_WITH_NA: ReadonlySet<Operator> = new Set(['=', '==', '!=', 'in', 'intersects', 'pmatch']);
 
-/** Comparisons with the text `<NA>` of fields whose plugin may give that text: unsafe (`LOAD_UNSAFE_NA_CHECK`). */
-export function hasUnsafeNaCheck(expr: Expr): boolean {
-  const unsafe = new Set<Operator>(['=', '==', '!=', 'in', 'intersects', 'pmatch']);
-  switch (expr.kind) {
-    case 'and':
-    case 'or':
-      return expr.children.some(hasUnsafeNaCheck);
-    case 'not':
-      return hasUnsafeNaCheck(expr.child);
-    case 'check':
-      return (
-        expr.left.kind === 'field' &&
-        /^(?:ka|jevt)\./.test(expr.left.name) &&
-        unsafe.has(expr.operator) &&
-        literalsOf(expr.right).some(({ text }) => text === '<NA>')
-      );
-    default:
-      return false;
-  }
+/** Compares with the text `<NA>` a field whose plugin may give that text: unsafe (`LOAD_UNSAFE_NA_CHECK`). */
+export function isUnsafeNaCheck({ left, operator, right }: Check): boolean {
+  return (
+    left.kind === 'field' &&
+    /^(?:ka|jevt)\./.test(left.name) &&
+    UNSAFE_WITH_NA.has(operator) &&
+    literalsOf(right).some(({ text }) => text === '<NA>')
+  );
 }

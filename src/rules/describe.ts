@@ -8,6 +8,7 @@ import { eventTypesOf } from './events.ts';
 import type { Definitions, ListDefinition, MacroDefinition, RuleDefinition } from './load.ts';
 import { parseCondition } from './parse.ts';
 import { print } from './print.ts';
+import { fieldsOf } from './walk.ts';
 
 /** What `-L` and `-l` tell of the loaded rules, in the shape of Falco's JSON (keys in alphabetical order). */
 
@@ -185,7 +186,7 @@ class Describer {
         return;
       case 'check':
         details.operators.add(expr.modifier === null ? expr.operator : `${expr.operator} ${expr.modifier}`);
-        fieldsOf(expr.left, details.fields);
+        for (const name of namesOf(expr.left)) details.fields.add(name);
         this.#visitRight(expr.right, details);
         return;
       case 'constant':
@@ -195,27 +196,15 @@ class Describer {
 
   #visitRight(right: Right | null, details: Details): void {
     if (right?.kind === 'operand') {
-      fieldsOf(right.operand, details.fields);
+      for (const name of namesOf(right.operand)) details.fields.add(name);
     } else if (right?.kind !== 'value') {
       for (const { text } of literalsOf(right)) if (this.#lists.has(text)) details.lists.add(text);
     }
   }
 }
 
-function fieldsOf(operand: Operand, fields: Set<string>): void {
-  switch (operand.kind) {
-    case 'field':
-      fields.add(operand.argument === null ? operand.name : `${operand.name}[${operand.argument}]`);
-      return;
-    case 'call':
-      for (const arg of operand.args) fieldsOf(arg, fields);
-      return;
-    case 'list':
-      for (const item of operand.items) fieldsOf(item, fields);
-      return;
-    case 'literal':
-      return;
-  }
+function namesOf(operand: Operand): string[] {
+  return fieldsOf(operand).map(({ name, argument }) => (argument === null ? name : `${name}[${argument}]`));
 }
 
 function operatorsOf(comps: Entry | null): string[] {

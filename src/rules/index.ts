@@ -46,3 +46,4 @@ export { RULE_SCHEMA } from './schema.ts';
 export { transform } from './transformers.ts';
 export { type Constant, groupOf, type OperandType, parseConstant, type TypeGroup, typeOf } from './types.ts';
 export { checkPluginRequirements, ENGINE_VERSION, type PluginVersion } from './version.ts';
+export { checksOf, childrenOf, fieldsIn, fieldsOf } from './walk.ts';

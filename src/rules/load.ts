@@ -1,7 +1,7 @@
 import { fromByteString, toByteString } from '../bytes.ts';
 import type { Expr } from './ast.ts';
 import type { FieldCatalogue } from './catalogue.ts';
-import { Checker, hasUnsafeNaCheck } from './check.ts';
+import { Checker, isUnsafeNaCheck } from './check.ts';
 import { Collector, type MacroInfo, type RuleInfo } from './collect.ts';
 import { type Context, inExpression, RuleError, sourceText } from './context.ts';
 import { eventTypesOf } from './events.ts';
@@ -21,6 +21,7 @@ import {
 } from './resolve.ts';
 import { type OutputFormat, PRIORITIES, type Priority, type Rule, type RuleSet } from './ruleset.ts';
 import { formatVersion, type PluginVersion } from './version.ts';
+import { checksOf } from './walk.ts';
 
 export interface RulesFile {
   /** As it is named in results and diagnostics. */
@@ -518,10 +519,10 @@ const facts = new WeakMap<Expr, Facts>();
 function factsOf(expr: Expr): Facts {
   let known = facts.get(expr);
   if (known === undefined) {
-    const names = new Set<string>();
-    collectFields(expr, names);
+    const checks = checksOf(expr);
+    const names = new Set(checks.map(({ left }) => (left.kind === 'field' ? left.name : '')));
     known = {
-      unsafeNaCheck: hasUnsafeNaCheck(expr),
+      unsafeNaCheck: checks.some(isUnsafeNaCheck),
       deprecated: [...DEPRECATED.keys()].filter((name) => names.has(name)),
     };
     facts.set(expr, known);
@@ -549,20 +550,6 @@ function named(expr: Expr, name: string): Expr {
 
 function sameParts(a: readonly Expr[], b: readonly Expr[]): boolean {
   return a.length === b.length && a.every((part, i) => part === b[i]);
-}
-
-function collectFields(expr: Expr, names: Set<string>): void {
-  switch (expr.kind) {
-    case 'and':
-    case 'or':
-      for (const child of expr.children) collectFields(child, names);
-      return;
-    case 'not':
-      collectFields(expr.child, names);
-      return;
-    case 'check':
-      if (expr.left.kind === 'field') names.add(expr.left.name);
-  }
 }
 
 function isBelow(priority: Priority, minimum: Priority | undefined): boolean {

@@ -3,6 +3,7 @@ import type { Entry, ExceptionInfo, ListInfo } from './collect.ts';
 import { textOf } from './collect.ts';
 import { type Context, RuleError } from './context.ts';
 import { isListOperator, MAX_DEPTH, type Origin } from './parse.ts';
+import { childrenOf } from './walk.ts';
 
 /** Lists, exceptions and macros: how a condition as written becomes the condition that is judged. */
 
@@ -247,11 +248,9 @@ const measures = new WeakMap<Expr, Measure>();
 function measure(expr: Expr): Measure {
   let known = measures.get(expr);
   if (known === undefined) {
-    const children =
-      expr.kind === 'and' || expr.kind === 'or' ? expr.children : expr.kind === 'not' ? [expr.child] : [];
     let depth = 0;
     let nodes = 1;
-    for (const child of children) {
+    for (const child of childrenOf(expr)) {
       const below = measure(child);
       depth = Math.max(depth, below.depth);
       nodes += below.nodes;

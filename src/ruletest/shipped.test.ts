@@ -4,8 +4,8 @@ import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { fieldCatalogue, fieldsOf } from '../fields/index.ts';
-import { type Expr, loadRules } from '../rules/index.ts';
+import { fieldCatalogue } from '../fields/index.ts';
+import { fieldsIn, fieldsOf, loadRules } from '../rules/index.ts';
 import { coveragePercent, readTests, rulePage, runTests } from './index.ts';
 
 const ROOT = fileURLToPath(new URL('../../rules', import.meta.url));
@@ -19,18 +19,6 @@ const FALCO_KEYS: ReadonlySet<string> = new Set(
     'enabled tags exceptions warn_evttypes skip-if-unknown-filter capture capture_duration override append'
   ).split(' '),
 );
-
-function fieldsIn(expr: Expr): string[] {
-  if (expr.kind === 'check') {
-    const right = expr.right?.kind === 'operand' ? fieldsOf(expr.right.operand) : [];
-    return [...fieldsOf(expr.left), ...right].map(({ name }) => name);
-  }
-  return expr.kind === 'not'
-    ? fieldsIn(expr.child)
-    : expr.kind === 'and' || expr.kind === 'or'
-      ? expr.children.flatMap(fieldsIn)
-      : [];
-}
 
 const yaml = (folder: string) =>
   readdirSync(folder)
@@ -72,13 +60,14 @@ describe.each(['', '/kubernetes'])('rules%s', (part) => {
       const own = rules.filter((rule) => rule.file === name);
       const read = own.flatMap(({ condition, output }) => [
         ...fieldsIn(condition),
-        ...output.parts
-          .flatMap((part) => (part.kind === 'field' ? fieldsOf(part.operand) : []))
-          .map((field) => field.name),
+        ...output.parts.flatMap((part) => (part.kind === 'field' ? fieldsOf(part.operand) : [])),
       ]);
       // A parameter's name may stand behind a dot.
       const known = (field: string): boolean => FALCO_FIELDS.has(field.replace(/^(evt\.(?:raw)?arg)\..*/, '$1'));
-      expect([name, [...new Set(read)].filter((field) => !known(field))]).toEqual([name, []]);
+      expect([name, [...new Set(read.map((field) => field.name))].filter((field) => !known(field))]).toEqual([
+        name,
+        [],
+      ]);
       const keys = (parse(text) as object[]).flatMap((item) => Object.keys(item));
       expect([name, [...new Set(keys)].filter((key) => !FALCO_KEYS.has(key))]).toEqual([name, []]);
     }

@@ -1,8 +1,8 @@
 /** Alerts wait a moment for what engines and Kubernetes say of their containers; events do not. */
 import type { AlertFormatter } from '../alert.ts';
 import type { Event } from '../event/index.ts';
-import { type Field, fieldsOf, isMetadata, keepMoment } from '../fields/index.ts';
-import { type Expr, type FieldRef, interpret, type ReadField, type Rule, remainder } from '../rules/index.ts';
+import { type Field, isMetadata, keepMoment } from '../fields/index.ts';
+import { type Expr, type FieldRef, fieldsIn, interpret, type ReadField, type Rule, remainder } from '../rules/index.ts';
 import type { State } from '../state/index.ts';
 
 export interface HeldAlerts {
@@ -126,20 +126,7 @@ function judge(rest: Expr, { event, state }: ReturnType<typeof keepMoment>): boo
 
 /** Whether a condition reads what engines and Kubernetes say of containers. */
 export function asksMetadata(expr: Expr): boolean {
-  switch (expr.kind) {
-    case 'and':
-    case 'or':
-      return expr.children.some(asksMetadata);
-    case 'not':
-      return asksMetadata(expr.child);
-    case 'check': {
-      const fields = fieldsOf(expr.left);
-      if (expr.right?.kind === 'operand') fields.push(...fieldsOf(expr.right.operand));
-      return fields.some(isOpen);
-    }
-    default:
-      return false;
-  }
+  return fieldsIn(expr).some(isOpen);
 }
 
 /** The id is known from the control group, before anything else. */

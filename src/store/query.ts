@@ -1,6 +1,5 @@
 import { fromByteString } from '../bytes.ts';
-import type { Check, Expr, FieldRef, Operand } from '../rules/index.ts';
-import { PRIORITIES, parseCondition } from '../rules/index.ts';
+import { type Check, childrenOf, type Expr, fieldsIn, PRIORITIES, parseCondition } from '../rules/index.ts';
 import { type Alert, messageOf, textOf } from './alert.ts';
 import { evaluateCheck } from './evaluate.ts';
 import type { Json } from './json.ts';
@@ -139,30 +138,14 @@ function refuseMacros(expr: Expr): void {
   if (expr.kind === 'macro') {
     throw new QueryError(`'${expr.name}' is no field (macros and lists are not known here)`, expr.range[0]);
   }
-  if (expr.kind === 'not') refuseMacros(expr.child);
-  if (expr.kind === 'and' || expr.kind === 'or') for (const child of expr.children) refuseMacros(child);
+  childrenOf(expr).forEach(refuseMacros);
   if (expr.kind === 'check' && expr.right?.kind === 'listRef') {
     throw new QueryError(`'${expr.right.name}' is no value (macros and lists are not known here)`, expr.range[0]);
   }
 }
 
-function fieldsOf(operand: Operand): FieldRef[] {
-  switch (operand.kind) {
-    case 'field':
-      return [operand];
-    case 'call':
-      return operand.args.flatMap(fieldsOf);
-    case 'list':
-      return operand.items.flatMap(fieldsOf);
-    default:
-      return [];
-  }
-}
-
 const isOfSeries = (check: Check): boolean =>
-  [check.left, ...(check.right?.kind === 'operand' ? [check.right.operand] : [])]
-    .flatMap(fieldsOf)
-    .every((field) => field.argument === null && Object.hasOwn(SERIES_FIELDS, field.name));
+  fieldsIn(check).every((field) => field.argument === null && Object.hasOwn(SERIES_FIELDS, field.name));
 
 const isText = (check: Check): boolean => check.left.kind === 'field' && check.left.name === 'alert.text';
 

@@ -1,6 +1,7 @@
 import { toByteString } from '../../bytes.ts';
 import {
   type Check,
+  childrenOf,
   compileMatcher,
   type Expr,
   evaluateOperand,
@@ -83,8 +84,7 @@ export function compileCondition(text: string): Condition {
 
 function rejectMacros(node: Expr): void {
   if (node.kind === 'macro') throw new Error(`"${node.name}" is no condition: there are no macros here`);
-  if (node.kind === 'and' || node.kind === 'or') node.children.forEach(rejectMacros);
-  if (node.kind === 'not') rejectMacros(node.child);
+  childrenOf(node).forEach(rejectMacros);
 }
 
 function compare(check: Check, alert: Alert): boolean {

@@ -5,9 +5,11 @@ import { fromByteString } from '../../bytes.ts';
 import { FIELDS, fieldCatalogue } from '../../fields/index.ts';
 import {
   type Expr,
+  type FieldRef,
+  fieldsIn,
+  fieldsOf,
   type LoadResult,
   loadRules,
-  type Operand,
   print,
   type Rule,
   type RulesFile,
@@ -91,8 +93,7 @@ export function judge(expr: Expr, alert: Alert): boolean | null {
     case 'macro':
       return null;
     case 'check': {
-      const names = [expr.left, ...(expr.right?.kind === 'operand' ? [expr.right.operand] : [])].flatMap(fieldNames);
-      if (names.some((name) => fieldOf(alert, name) === undefined)) return null;
+      if (fieldsIn(expr).some((field) => fieldOf(alert, nameOf(field)) === undefined)) return null;
       return evaluateCheck(expr, (name, argument) => fieldOf(alert, argument === null ? name : `${name}[${argument}]`));
     }
   }
@@ -104,18 +105,7 @@ function fieldOf(alert: Alert, name: string): Json | undefined {
   return textOf(alert.fields[name]) === '' ? null : alert.fields[name];
 }
 
-function fieldNames(operand: Operand): string[] {
-  switch (operand.kind) {
-    case 'field':
-      return [operand.argument === null ? operand.name : `${operand.name}[${operand.argument}]`];
-    case 'call':
-      return operand.args.flatMap(fieldNames);
-    case 'list':
-      return operand.items.flatMap(fieldNames);
-    default:
-      return [];
-  }
-}
+const nameOf = ({ name, argument }: FieldRef): string => (argument === null ? name : `${name}[${argument}]`);
 
 /**
  * The condition as a tree, each term with what the alert says of it.
@@ -138,8 +128,8 @@ export function explain(expr: Expr, alert: Alert, truth: boolean | null = true):
     case 'not':
       return { kind: 'not', text: '', ...said, children: [explain(expr.child, alert, truth === null ? null : !truth)] };
     default: {
-      const names = expr.kind === 'check' ? fieldNames(expr.left) : [];
-      const value = names.length === 0 ? undefined : fieldOf(alert, names[0] as string);
+      const [field] = expr.kind === 'check' ? fieldsOf(expr.left) : [];
+      const value = field === undefined ? undefined : fieldOf(alert, nameOf(field));
       return {
         kind: 'term',
         text: fromByteString(print(expr)),
