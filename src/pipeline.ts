@@ -155,10 +155,10 @@ export async function openPipeline(
       if (end !== null) return;
       if (watchesTime && !inTime(event)) return;
       const judge = judges[index] as Judge;
-      judge.recorder?.event(event, event.flags);
+      judge.recorder?.event(event);
       state.apply(event);
       if (isSyscalls) recording?.event(event);
-      judge.recorder?.applied(event, event.flags);
+      judge.recorder?.applied(event);
       if (isSyscalls) behaviour?.event(event, state);
       if (JUDGED[event.type] === 0 || (event.flags & DumpFlag.STATE_ONLY) !== 0) return;
       judge.engine.process(event);

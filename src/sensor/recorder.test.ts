@@ -62,9 +62,9 @@ const close = (tid: number, n: number): Event =>
   );
 
 function play({ state, recorder }: ReturnType<typeof open>, event: Event): void {
-  recorder.event(event, 0);
+  recorder.event(event);
   state.apply(event);
-  recorder.applied(event, 0);
+  recorder.applied(event);
 }
 
 /** The closes and the processes of a capture. */

@@ -9,10 +9,10 @@ import { type ContainerNews, containerEvent } from './recording.ts';
 
 /** Records the events around alerts (`capture.*`): those of the alert's container, or of its session on the host. */
 export interface Recorder {
-  /** Takes each event before the state has changed by it. `flags`: those of its block (DumpFlag). */
-  event(event: Event, flags: number): void;
+  /** Takes each event before the state has changed by it. */
+  event(event: Event): void;
   /** The state has changed by the event. */
-  applied(event: Event, flags: number): void;
+  applied(event: Event): void;
   /** Begins or prolongs a capture, when the rule asks for one. */
   matched(rule: Rule, event: Event): void;
   /** Ends captures whose time is over; to be called also while no events come. */
@@ -70,18 +70,18 @@ export function openRecorder(
   }
 
   return {
-    event(event, flags) {
+    event(event) {
       lastTime = event.tsApprox;
       const thread = state.threads.get(event.tid);
       key = thread === null ? null : keyOf(thread);
-      if (key !== null) recorder.record(key, event, flags);
+      if (key !== null) recorder.record(key, event, event.flags);
     },
-    applied(event, flags) {
+    applied(event) {
       // What enters a container or begins a session belongs to both histories.
       const now = state.thread === null ? NOBODY : keyOf(state.thread);
       if (now === key) return;
       key = now;
-      recorder.record(now, event, flags);
+      recorder.record(now, event, event.flags);
     },
     matched(rule, event) {
       if (key === null || (!all && !rule.capture)) return;
