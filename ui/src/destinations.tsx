@@ -2,7 +2,7 @@ import { useSignal } from '@preact/signals';
 import type { Json, ReportRow } from '../../src/server/api.ts';
 import { call } from './client.ts';
 import { number, stamp, text, visible } from './format.ts';
-import { Dialog, Failure, Icon, messageOf, useLoad, When } from './parts.tsx';
+import { ActionsTitle, Dialog, Failure, Icon, messageOf, NoRows, useLoad, When } from './parts.tsx';
 import { may } from './session.ts';
 import { say } from './toast.tsx';
 
@@ -32,10 +32,39 @@ export function destinationsOf(report: ReportRow): Destination[] {
 }
 
 /** `closed` is what engineers call a circuit that works; people read it as the opposite. */
-export function CircuitTag({ circuit }: { circuit: string }) {
+function CircuitTag({ circuit }: { circuit: string }) {
   if (circuit === 'closed') return <span class="tagged good">delivering</span>;
   if (circuit === 'open') return <span class="tagged bad">paused after failures</span>;
   return <span class="tagged warn">trying again</span>;
+}
+
+/** Titles of the columns that tell how a destination is: those of {@link DestinationCells}, its dead letters, buttons. */
+export function DestinationTitles() {
+  return (
+    <>
+      <th>State</th>
+      <th class="right">Waiting</th>
+      <th>Last trouble</th>
+      <th class="right">Dead letters</th>
+      <ActionsTitle />
+    </>
+  );
+}
+
+/** How a destination is: its state, what waits for it, its last trouble. */
+export function DestinationCells({ destination: { circuit, waiting, error, since } }: { destination: Destination }) {
+  return (
+    <>
+      <td>
+        <CircuitTag circuit={circuit} />
+      </td>
+      <td class="right">{number(waiting)}</td>
+      <td class="soft">
+        {error === '' ? <span class="faint">none</span> : visible(error)}
+        {since === null ? '' : ` (since ${stamp(since)})`}
+      </td>
+    </>
+  );
 }
 
 /** Delivers a destination's dead letters again and says how it went. */
@@ -78,13 +107,7 @@ function DeadLetters({ forwarder, output, onClose }: { forwarder: string; output
                 <td class="soft">{visible(letter.reason)}</td>
               </tr>
             ))}
-            {data.length === 0 ? (
-              <tr>
-                <td colSpan={3} class="faint">
-                  There are none any more.
-                </td>
-              </tr>
-            ) : null}
+            {data.length === 0 ? <NoRows columns={3}>There are none any more.</NoRows> : null}
           </tbody>
         </table>
       )}
@@ -158,13 +181,7 @@ export function Destinations() {
                 <thead>
                   <tr>
                     <th>Destination</th>
-                    <th>State</th>
-                    <th class="right">Waiting</th>
-                    <th>Last trouble</th>
-                    <th class="right">Dead letters</th>
-                    <th class="right">
-                      <span class="sr">Actions</span>
-                    </th>
+                    <DestinationTitles />
                   </tr>
                 </thead>
                 <tbody>
@@ -176,14 +193,7 @@ export function Destinations() {
                           <span class="faint"> {visible(row.kind)}</span>
                         )}
                       </td>
-                      <td>
-                        <CircuitTag circuit={row.circuit} />
-                      </td>
-                      <td class="right">{number(row.waiting)}</td>
-                      <td class="soft">
-                        {row.error === '' ? <span class="faint">none</span> : visible(row.error)}
-                        {row.since === null ? '' : ` (since ${stamp(row.since)})`}
-                      </td>
+                      <DestinationCells destination={row} />
                       <td class="right">
                         {row.dead === 0 ? (
                           0

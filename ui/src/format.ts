@@ -1,16 +1,5 @@
 import type { Json } from '../../src/server/api.ts';
 
-export const PRIORITIES = [
-  'Emergency',
-  'Alert',
-  'Critical',
-  'Error',
-  'Warning',
-  'Notice',
-  'Informational',
-  'Debug',
-] as const;
-
 export const number = (n: number): string => n.toLocaleString('en-US');
 
 /** 1,234 → 1.2k: for places where the eye compares. */

@@ -1,6 +1,6 @@
 import type { HealthDetail, Json, ReportRow } from '../../src/server/api.ts';
 import { call } from './client.ts';
-import { CircuitTag, destinationsOf, replayDeadLetters } from './destinations.tsx';
+import { DestinationCells, DestinationTitles, destinationsOf, replayDeadLetters } from './destinations.tsx';
 import { ago, bytes, number, stamp, text, visible } from './format.ts';
 import { Empty, Failure, OUTCOMES, Share, useLoad, When } from './parts.tsx';
 import { may } from './session.ts';
@@ -254,13 +254,7 @@ function Forwarders({ reports, reload }: { reports: readonly ReportRow[]; reload
             <tr>
               <th>Forwarder</th>
               <th>Destination</th>
-              <th>State</th>
-              <th class="right">Waiting</th>
-              <th>Last trouble</th>
-              <th class="right">Dead letters</th>
-              <th class="right">
-                <span class="sr">Actions</span>
-              </th>
+              <DestinationTitles />
             </tr>
           </thead>
           <tbody>
@@ -283,14 +277,7 @@ function Forwarders({ reports, reload }: { reports: readonly ReportRow[]; reload
                 <tr key={`${forwarder.name} ${row.name}`}>
                   <td>{i === 0 ? <b>{visible(forwarder.name)}</b> : null}</td>
                   <td>{visible(row.name)}</td>
-                  <td>
-                    <CircuitTag circuit={row.circuit} />
-                  </td>
-                  <td class="right">{number(row.waiting)}</td>
-                  <td class="soft">
-                    {visible(row.error)}
-                    {row.since === null ? '' : ` (since ${stamp(row.since)})`}
-                  </td>
+                  <DestinationCells destination={row} />
                   <td class="right">{row.dead > 0 ? <b class="bad">{number(row.dead)}</b> : 0}</td>
                   <td class="right tight">
                     {row.dead > 0 && forwarder.body.replay === true && may('analyst') ? (

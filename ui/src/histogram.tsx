@@ -1,7 +1,8 @@
 import { useSignal } from '@preact/signals';
 import { useRef } from 'preact/hooks';
+import { PRIORITIES } from '../../src/rules/ruleset.ts';
 import type { Histogram as Data } from '../../src/server/api.ts';
-import { number, PRIORITIES, stamp } from './format.ts';
+import { number, stamp } from './format.ts';
 
 const HEIGHT = 84;
 

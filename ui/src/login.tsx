@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { call } from './client.ts';
-import { Logo, messageOf } from './parts.tsx';
+import { Field, Logo, messageOf } from './parts.tsx';
 import { session } from './session.ts';
 
 export function Login() {
@@ -37,29 +37,23 @@ export function Login() {
         <h1 class="brand">
           <Logo /> Windhover
         </h1>
-        <label class="field">
-          Name
-          <input
-            class="input"
-            name="username"
-            autocomplete="username"
-            required
-            value={name.value}
-            onInput={(event) => (name.value = event.currentTarget.value)}
-          />
-        </label>
-        <label class="field">
-          Password
-          <input
-            class="input"
-            type="password"
-            name="password"
-            autocomplete="current-password"
-            required
-            value={password.value}
-            onInput={(event) => (password.value = event.currentTarget.value)}
-          />
-        </label>
+        <Field
+          label="Name"
+          name="username"
+          autocomplete="username"
+          required
+          value={name.value}
+          onInput={(value) => (name.value = value)}
+        />
+        <Field
+          label="Password"
+          type="password"
+          name="password"
+          autocomplete="current-password"
+          required
+          value={password.value}
+          onInput={(value) => (password.value = value)}
+        />
         {problem.value === '' ? null : (
           <p class="bad" role="alert">
             {problem.value}

@@ -1,9 +1,10 @@
 import { useSignal } from '@preact/signals';
-import type { ComponentChildren, JSX } from 'preact';
+import type { ComponentChildren, ComponentProps, JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
-import type { Priority, State } from '../../src/server/api.ts';
+import { PRIORITIES, type Priority } from '../../src/rules/ruleset.ts';
+import type { State } from '../../src/server/api.ts';
 import { CallError } from './client.ts';
-import { ago, PRIORITIES, stamp, utc } from './format.ts';
+import { ago, stamp, utc } from './format.ts';
 
 const PATHS = {
   inbox: 'M2.5 9.500 4.500 3h7l2 6.500V13h-11zM2.500 9.500h3.500l1 2h2l1-2h3.500',
@@ -181,6 +182,56 @@ export function Share({ part, of }: { part: number; of: string }) {
     >
       <i style={{ width: `${part * 100}%`, background: 'var(--b5)' }} />
     </div>
+  );
+}
+
+/** A text to type, with its label; `onInput` gets all of it with every key. */
+export function Field({
+  label,
+  onInput,
+  ...input
+}: {
+  label: string;
+  value: string;
+  onInput: (value: string) => void;
+  name?: string;
+  type?: 'password';
+  autocomplete?: string;
+  inputMode?: 'decimal' | 'numeric';
+  placeholder?: string;
+  minLength?: number;
+  required?: boolean;
+}) {
+  return (
+    <label class="field">
+      {label}
+      {/* Its attributes are a union by `type`; what is a password or not is of none of its members. */}
+      <input
+        class="input"
+        {...(input as ComponentProps<'input'>)}
+        onInput={(event) => onInput(event.currentTarget.value)}
+      />
+    </label>
+  );
+}
+
+/** The title of a column of buttons, which needs none for those who see them. */
+export function ActionsTitle() {
+  return (
+    <th class="right">
+      <span class="sr">Actions</span>
+    </th>
+  );
+}
+
+/** Stands in a table of so many columns that has no rows. */
+export function NoRows({ columns, children }: { columns: number; children: ComponentChildren }) {
+  return (
+    <tr>
+      <td colSpan={columns} class="faint">
+        {children}
+      </td>
+    </tr>
   );
 }
 

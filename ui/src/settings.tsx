@@ -1,9 +1,10 @@
 import { useSignal } from '@preact/signals';
+import type { ComponentChildren } from 'preact';
 import type { Role, TokenRole } from '../../src/server/api.ts';
 import { call } from './client.ts';
 import { Destinations } from './destinations.tsx';
 import { bytes, stamp, visible } from './format.ts';
-import { Failure, Icon, messageOf, useLoad, When } from './parts.tsx';
+import { ActionsTitle, Failure, Field, Icon, messageOf, NoRows, useLoad, When } from './parts.tsx';
 import { go, place, withQuery } from './router.ts';
 import { may, session } from './session.ts';
 import { say } from './toast.tsx';
@@ -27,6 +28,32 @@ async function attempt(work: () => Promise<unknown>, done: string, after: () => 
   } catch (error) {
     say(messageOf(error));
   }
+}
+
+/** Fields in a line, and the button that does something with them. */
+function LineForm({
+  button,
+  submit,
+  children,
+}: {
+  button: string;
+  submit: () => Promise<void>;
+  children: ComponentChildren;
+}) {
+  return (
+    <form
+      class="inline-form"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void submit();
+      }}
+    >
+      {children}
+      <button type="submit" class="button">
+        {button}
+      </button>
+    </form>
+  );
 }
 
 export function SettingsPage() {
@@ -71,46 +98,36 @@ function Account() {
         {session.value?.role === 'admin' ? 'an admin' : session.value?.role === 'analyst' ? 'an analyst' : 'a viewer'}.
         A new password ends your other sessions and this one.
       </p>
-      <form
-        class="inline-form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void attempt(
+      <LineForm
+        button="Change password"
+        submit={() =>
+          attempt(
             () => call('POST /api/password', { body: { old: old.value, new: next.value } }),
             'The password is changed; log in with it.',
             () => {
               session.value = null;
             },
-          );
-        }}
+          )
+        }
       >
-        <label class="field">
-          Present password
-          <input
-            class="input"
-            type="password"
-            autocomplete="current-password"
-            required
-            value={old.value}
-            onInput={(event) => (old.value = event.currentTarget.value)}
-          />
-        </label>
-        <label class="field">
-          New password
-          <input
-            class="input"
-            type="password"
-            autocomplete="new-password"
-            minLength={10}
-            required
-            value={next.value}
-            onInput={(event) => (next.value = event.currentTarget.value)}
-          />
-        </label>
-        <button type="submit" class="button">
-          Change password
-        </button>
-      </form>
+        <Field
+          label="Present password"
+          type="password"
+          autocomplete="current-password"
+          required
+          value={old.value}
+          onInput={(value) => (old.value = value)}
+        />
+        <Field
+          label="New password"
+          type="password"
+          autocomplete="new-password"
+          minLength={10}
+          required
+          value={next.value}
+          onInput={(value) => (next.value = value)}
+        />
+      </LineForm>
     </section>
   );
 }
@@ -152,9 +169,7 @@ function Users() {
             <th>Role</th>
             <th>Logs in by</th>
             <th>Since</th>
-            <th class="right">
-              <span class="sr">Actions</span>
-            </th>
+            <ActionsTitle />
           </tr>
         </thead>
         <tbody>
@@ -198,11 +213,10 @@ function Users() {
           ))}
         </tbody>
       </table>
-      <form
-        class="inline-form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void attempt(
+      <LineForm
+        button="Add user"
+        submit={() =>
+          attempt(
             () => call('POST /api/users', { body: { name: name.value, password: password.value, role: role.value } }),
             `${name.value} can log in now.`,
             () => {
@@ -210,39 +224,24 @@ function Users() {
               password.value = '';
               reload();
             },
-          );
-        }}
+          )
+        }
       >
-        <label class="field">
-          Name
-          <input
-            class="input"
-            autocomplete="off"
-            required
-            value={name.value}
-            onInput={(event) => (name.value = event.currentTarget.value)}
-          />
-        </label>
-        <label class="field">
-          First password
-          <input
-            class="input"
-            type="password"
-            autocomplete="new-password"
-            minLength={10}
-            required
-            value={password.value}
-            onInput={(event) => (password.value = event.currentTarget.value)}
-          />
-        </label>
+        <Field label="Name" autocomplete="off" required value={name.value} onInput={(value) => (name.value = value)} />
+        <Field
+          label="First password"
+          type="password"
+          autocomplete="new-password"
+          minLength={10}
+          required
+          value={password.value}
+          onInput={(value) => (password.value = value)}
+        />
         <div class="field">
           Role
           <RoleSelect label="Role" value={role.value} onChange={(next) => (role.value = next as Role)} />
         </div>
-        <button type="submit" class="button">
-          Add user
-        </button>
-      </form>
+      </LineForm>
     </section>
   );
 }
@@ -273,9 +272,7 @@ function Tokens() {
             <th>Role</th>
             <th>Made</th>
             <th>Last used</th>
-            <th class="right">
-              <span class="sr">Actions</span>
-            </th>
+            <ActionsTitle />
           </tr>
         </thead>
         <tbody>
@@ -307,19 +304,14 @@ function Tokens() {
             </tr>
           ))}
           {data?.length === 0 ? (
-            <tr>
-              <td colSpan={5} class="faint">
-                No tokens yet. Make one of the role “ingest” for each sensor or forwarder.
-              </td>
-            </tr>
+            <NoRows columns={5}>No tokens yet. Make one of the role “ingest” for each sensor or forwarder.</NoRows>
           ) : null}
         </tbody>
       </table>
-      <form
-        class="inline-form"
-        onSubmit={async (event) => {
-          event.preventDefault();
-          await attempt(
+      <LineForm
+        button="Make token"
+        submit={() =>
+          attempt(
             async () => {
               made.value = (await call('POST /api/tokens', { body: { name: name.value, role: role.value } })).token;
             },
@@ -328,26 +320,15 @@ function Tokens() {
               name.value = '';
               reload();
             },
-          );
-        }}
+          )
+        }
       >
-        <label class="field">
-          Name
-          <input
-            class="input"
-            required
-            value={name.value}
-            onInput={(event) => (name.value = event.currentTarget.value)}
-          />
-        </label>
+        <Field label="Name" required value={name.value} onInput={(value) => (name.value = value)} />
         <div class="field">
           Role
           <RoleSelect label="Role" ingest value={role.value} onChange={(next) => (role.value = next as TokenRole)} />
         </div>
-        <button type="submit" class="button">
-          Make token
-        </button>
-      </form>
+      </LineForm>
     </section>
   );
 }
@@ -368,39 +349,24 @@ function Keeping() {
           What is beyond either bound is removed, the oldest first; groups, their history and their counts stay. Empty
           means no bound. The store holds {bytes(data.store.bytes)} now.
         </p>
-        <form
-          class="inline-form"
-          onSubmit={(event) => {
-            event.preventDefault();
-            void attempt(
+        <LineForm
+          button="Set"
+          submit={() =>
+            attempt(
               () => call('PUT /api/retention', { body: { days: amount(shownDays), gigabytes: amount(shownSize) } }),
               'Set.',
               reload,
-            );
-          }}
+            )
+          }
         >
-          <label class="field">
-            Days
-            <input
-              class="input"
-              inputMode="decimal"
-              value={shownDays}
-              onInput={(event) => (days.value = event.currentTarget.value)}
-            />
-          </label>
-          <label class="field">
-            Gigabytes
-            <input
-              class="input"
-              inputMode="decimal"
-              value={shownSize}
-              onInput={(event) => (gigabytes.value = event.currentTarget.value)}
-            />
-          </label>
-          <button type="submit" class="button">
-            Set
-          </button>
-        </form>
+          <Field label="Days" inputMode="decimal" value={shownDays} onInput={(value) => (days.value = value)} />
+          <Field
+            label="Gigabytes"
+            inputMode="decimal"
+            value={shownSize}
+            onInput={(value) => (gigabytes.value = value)}
+          />
+        </LineForm>
       </section>
       <section class="block">
         <h2>Backup</h2>
@@ -462,13 +428,7 @@ function Recordings() {
               <td class="right">{bytes(capture.bytes)}</td>
             </tr>
           ))}
-          {data?.length === 0 ? (
-            <tr>
-              <td colSpan={5} class="faint">
-                No recordings yet.
-              </td>
-            </tr>
-          ) : null}
+          {data?.length === 0 ? <NoRows columns={5}>No recordings yet.</NoRows> : null}
         </tbody>
       </table>
     </section>
@@ -501,13 +461,7 @@ function Audit() {
               <td class="mono">{visible(entry.detail.slice(0, 500))}</td>
             </tr>
           ))}
-          {data?.length === 0 ? (
-            <tr>
-              <td colSpan={5} class="faint">
-                Nothing has been changed yet.
-              </td>
-            </tr>
-          ) : null}
+          {data?.length === 0 ? <NoRows columns={5}>Nothing has been changed yet.</NoRows> : null}
         </tbody>
       </table>
     </section>

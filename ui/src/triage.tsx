@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals';
 import type { TriageRequest } from '../../src/server/api.ts';
 import { call } from './client.ts';
-import { Dialog, messageOf } from './parts.tsx';
+import { Dialog, Field, messageOf } from './parts.tsx';
 import { session } from './session.ts';
 import { say } from './toast.tsx';
 
@@ -75,16 +75,13 @@ export function MuteDialog({
       onClose={onClose}
     >
       <p class="soft">A muted group leaves the inbox. Its alerts are still kept, counted and forwarded.</p>
-      <label class="field">
-        Open it again after this many more alerts
-        <input
-          class="input"
-          inputMode="numeric"
-          placeholder="never by number"
-          value={count.value}
-          onInput={(event) => (count.value = event.currentTarget.value)}
-        />
-      </label>
+      <Field
+        label="Open it again after this many more alerts"
+        inputMode="numeric"
+        placeholder="never by number"
+        value={count.value}
+        onInput={(value) => (count.value = value)}
+      />
       <div class="chips">
         {HOURS.map(([hours, label]) => (
           <button key={label} type="button" class="button" onClick={() => mute(hours)}>
