@@ -1,7 +1,7 @@
 /** What the chat destinations have in common: how an alert becomes rows, colours and a text. */
 import { type Alert, fieldTexts, goTime } from '../forward/alert.ts';
 import { templateData } from '../forward/enrich.ts';
-import { choice, text } from '../forward/option.ts';
+import { choice, text, type Values } from '../forward/option.ts';
 import { parseTemplate, type Template } from '../forward/template.ts';
 
 export const NAME = 'Windhover';
@@ -59,17 +59,26 @@ export function formatted(format: string, alert: Alert): string | null {
   return template(templateData(alert));
 }
 
-/** The attachment that Slack invented and others took over. */
-export function attachment(
+/** How a message looks whose webhook is Slack's or one that others made like it. */
+export const look = {
+  footer: text('The line below the message.', NAME),
+  icon: text('URL of the avatar.'),
+  username: text('The name shown.', NAME),
+  outputformat: outputFormat,
+  messageformat: messageFormat,
+};
+
+/** What such a webhook takes: the text above, who says it, and the alert as an attachment. */
+export function webhookMessage(
   alert: Alert,
-  options: { readonly outputformat: string; readonly footer?: string },
+  options: Values<Omit<typeof look, 'footer'>> & { readonly footer: string | undefined },
   order: Parameters<typeof rows>[1],
   limits: { readonly text: number; readonly field: number; readonly fields: number },
 ): Record<string, unknown> {
   const short = (value: string, length: number) => (value.length <= length ? value : `${value.slice(0, length - 1)}…`);
   const own = new Set<string>(order);
   const isShort = (name: string, value: string) => (own.has(name) ? name !== 'time' : [...value].length < 36);
-  return {
+  const attachment = {
     fallback: short(alert.output, limits.text),
     color: COLOURS[alert.level],
     ...(options.outputformat !== 'fields' && { text: short(alert.output, limits.text) }),
@@ -78,6 +87,12 @@ export function attachment(
         .slice(0, limits.fields)
         .map(([title, value]) => ({ title, value: short(value, limits.field), short: isShort(title, value) })),
     }),
-    ...(options.footer !== undefined && { footer: options.footer }),
+    footer: options.footer,
+  };
+  return {
+    text: formatted(options.messageformat, alert) ?? undefined,
+    username: options.username,
+    icon_url: options.icon || undefined,
+    attachments: [attachment],
   };
 }

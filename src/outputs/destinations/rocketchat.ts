@@ -1,6 +1,6 @@
 import { httpDestination, JSON_HEADERS } from '../forward/destination.ts';
 import { secret, text } from '../forward/option.ts';
-import { attachment, formatted, messageFormat, NAME, outputFormat } from './message.ts';
+import { look, webhookMessage } from './message.ts';
 
 const LIMITS = { text: 5000, field: 5000, fields: 200 };
 
@@ -11,28 +11,20 @@ export const rocketchat = httpDestination({
   doc: 'Messages in Rocket.Chat through an incoming webhook.',
   options: {
     webhookurl: secret('The webhook; turns the output on.'),
+    ...look,
     footer: text('The line below the message.'),
-    icon: text('URL of the avatar.'),
-    username: text('The name shown.', NAME),
-    outputformat: outputFormat,
-    messageformat: messageFormat,
   },
   enabled: (o) => o.webhookurl !== '',
   request: ([alert], o) => ({
     url: o.webhookurl,
     headers: JSON_HEADERS,
-    body: JSON.stringify({
-      text: formatted(o.messageformat, alert) ?? undefined,
-      username: o.username,
-      icon_url: o.icon || undefined,
-      attachments: [
-        attachment(
-          alert,
-          { outputformat: o.outputformat, ...(o.footer !== '' && { footer: o.footer }) },
-          ['rule', 'priority', 'source', 'tags', 'fields', 'time', 'hostname'],
-          LIMITS,
-        ),
-      ],
-    }),
+    body: JSON.stringify(
+      webhookMessage(
+        alert,
+        { ...o, footer: o.footer || undefined },
+        ['rule', 'priority', 'source', 'tags', 'fields', 'time', 'hostname'],
+        LIMITS,
+      ),
+    ),
   }),
 });
