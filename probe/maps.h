@@ -163,11 +163,13 @@ struct open_filter {
 	u32 dots;   /* those whose name, as the caller wrote it, has two dots in a row, are reported */
 	u32 comms;  /* there are names in `open_comms` */
 	u32 compat; /* all those of 32-bit calls are reported */
+	u32 programs; /* there are paths in `open_programs` */
+	u32 epoch; /* another one for each filter: a multiple of 4, not 0 */
 	u32 spare;
 	u64 first[BITS_16]; /* the first two bytes of a path: those of `open_prefixes` */
 	u64 tail4[BITS_16]; /* TAIL_HASH of the last four bytes of '/' and the last component, ... */
 	u64 tail8[BITS_16]; /* ... of the last eight bytes; where there are fewer, zeros before them */
-	u64 comm[BITS_16];  /* TAIL_HASH of the first eight bytes of a thread's name: those of `open_comms` */
+	u64 comm[BITS_16];  /* TAIL_HASH of the first eight bytes of a program's name: those of `open_comms` */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -203,6 +205,15 @@ struct {
 	__type(value, u32);
 } open_comms SEC(".maps");
 
+/* Beginnings of the paths of programs whose opens are reported. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 1024);
+	__uint(map_flags, 1); /* BPF_F_NO_PREALLOC */
+	__type(key, struct open_prefix);
+	__type(value, u32);
+} open_programs SEC(".maps");
+
 /*
  * Of which descriptors user space knows nothing, by process: their opens were not reported, so their closes need not be
  * either. No table, or a number beyond it: user space may know of it.
@@ -211,6 +222,7 @@ struct {
 struct fd_table {
 	u8 unknown[FDS]; /* bytes, because threads write beside each other */
 	u32 shared;	 /* the table is not the process's alone: nothing is taken for unknown */
+	u32 program;	 /* `epoch` of the filter that decided, and PROGRAM_* of programs.h */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -16,6 +16,7 @@
 #include "task.h"
 #include "scope.h"
 #include "descriptors.h"
+#include "programs.h"
 #include "socket.h"
 #include "family/process.h"
 #include "family/open.h"
@@ -188,6 +189,7 @@ int wh_fork(u64 *ctx)
 		return 0;
 	scope_inherit(child);
 	fds_inherit(parent, child);
+	program_born(parent, child);
 	s = other_scratch(OTHER_FORK, SLOT_FORK);
 	if (s)
 		fork_child(s, parent, child);

@@ -79,7 +79,7 @@ static __always_inline void misc_event(struct scratch *s)
 {
 	u32 params[6] = {};
 	const u64 *arg = s->arg;
-	u32 option;
+	u32 option, at;
 
 	if (s->type == EV_SYSCALL_FINIT_MODULE_X) {
 		begin_call(s, EXTRA_FILE);
@@ -96,10 +96,13 @@ static __always_inline void misc_event(struct scratch *s)
 	case EV_SYSCALL_PRCTL_X:
 		option = arg[0];
 		put_u32(s, 1, option);
-		if (option == PR_SET_NAME)
+		if (option == PR_SET_NAME) {
+			at = AT(s) & REC_MASK;
 			put_user_str(s, 2, arg[1]);
-		else
+			program_renamed(s, at);
+		} else {
 			put_empty(s, 2);
+		}
 		put_u64(s, 3, option == PR_SET_NAME ? 0 : option == PR_GET_CHILD_SUBREAPER ? (s64)(s32)user_u32(arg[1]) : arg[1]);
 		break;
 	case EV_SYSCALL_PTRACE_X:

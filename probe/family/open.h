@@ -158,33 +158,13 @@ static __always_inline int has_hidden(struct scratch *s)
 /* True when the path in s->path begins with one of the prefixes. */
 static __always_inline int prefix_matches(struct scratch *s)
 {
-	u32 from = PATH_AT(s) & PATH_MASK;
-	u32 n = PATH_MASK - from;
+	struct open_prefix *key = prefix_key(s);
 	u32 *found;
 
-	if (n > OPEN_PREFIX)
-		n = OPEN_PREFIX;
-	if (bpf_probe_read_kernel(s->prefix.text, n, s->path + from))
+	if (!key)
 		return 1;
-	s->prefix.bits = 8 * n;
-	found = bpf_map_lookup_elem(&open_prefixes, &s->prefix);
+	found = bpf_map_lookup_elem(&open_prefixes, key);
 	return found && (!(*found & ASKS_HIDDEN) || has_hidden(s)) && (!(*found & ASKS_DOTS) || has_dots(s));
-}
-
-/* Multiplicative hashing; src/source/open-filter.ts computes the same. */
-#define TAIL_HASH(word) (((word) * 0x9e3779b97f4a7c15ULL) >> 48)
-
-static __always_inline int bit_of(const u64 *bits, u64 index)
-{
-	return (bits[(index >> 6) & (BITS_16 - 1)] >> (index & 63)) & 1;
-}
-
-static __always_inline int comm_matches(struct open_filter *filter)
-{
-	struct open_comm comm = {};
-
-	bpf_get_current_comm(&comm, sizeof(comm));
-	return bit_of(filter->comm, TAIL_HASH(*(u64 *)&comm)) && bpf_map_lookup_elem(&open_comms, &comm);
 }
 
 /* The first and the last component of a path, of which the filter looks first; in memory, for the verifier. */
@@ -259,12 +239,12 @@ static __always_inline enum look first_look(struct scratch *s, struct open_filte
 	if (s->ret < 0)
 		return filter->failed == FAILED_ALL || (filter->failed == FAILED_DOTS && has_dots(s)) ? LOOK_WANTED : LOOK_UNWANTED;
 	table = fd_table_of(current_tgid());
-	if (s->ret <= 2 || !fd_unknown(table, s->ret) || !file || !find_ends(s, file))
+	if (s->ret <= 2 || !table || !fd_unknown(table, s->ret) || !file || is_program_wanted(filter, table) || !find_ends(s, file))
 		return LOOK_WANTED;
 	tail = tail_of(s);
 	if (bit_of(filter->tail8, TAIL_HASH(tail)) || bit_of(filter->tail4, TAIL_HASH(tail >> 32)))
 		return LOOK_WANTED;
-	if ((filter->comms && comm_matches(filter)) || (filter->dots && has_dots(s)))
+	if (filter->dots && has_dots(s))
 		return LOOK_WANTED;
 	top = FIRST_DENTRY(s);
 	bpf_probe_read_kernel(&first, sizeof(first), BPF_CORE_READ(top, d_name.name));

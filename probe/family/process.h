@@ -156,6 +156,7 @@ static __always_inline void exec_done(struct scratch *s, struct task_struct *tas
 	put_process(s, task);
 	put_env(s, 15, mm);
 	put_image(s, 16, task, exe);
+	program_started(s);
 	put_kernel_str(s, 30, BPF_CORE_READ(bprm, filename));
 	put_flags(s, NP_SYSCALL_EXECVE_19_X);
 	put_empty(s, NP_SYSCALL_EXECVE_19_X + 1); /* it is trusted_exepath */

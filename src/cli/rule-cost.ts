@@ -48,6 +48,7 @@ export function filterOf(rules: readonly Rule[]): FilterDescription {
             prefixes: opens.prefixes.map((prefix) => ({ ...prefix, path: text(prefix.path) })),
             tails: opens.tails.map(text),
             comms: opens.comms.map(text),
+            programs: opens.programs.map(text),
           },
     quiet: opens === null ? [] : [...new Set(quiet.map(nameOf))].sort(),
     third_argument: Object.fromEntries([...thirdArgument].map(([type, bits]) => [nameOf(type), bits])),
@@ -108,6 +109,7 @@ function opensText({ opens }: FilterDescription): string {
     ...(opens.prefixes.length > 0 ? [`below ${listed(opens.prefixes.map(prefixText))}`] : []),
     ...(opens.tails.length > 0 ? [`of paths that end in ${listed(opens.tails)}`] : []),
     ...(opens.comms.length > 0 ? [`by ${listed(opens.comms)}`] : []),
+    ...(opens.programs.length > 0 ? [`by programs whose path begins with ${listed(opens.programs)}`] : []),
     ...(opens.dots ? ['through ..'] : []),
     ...(opens.compat ? ['by 32-bit calls'] : []),
   ];

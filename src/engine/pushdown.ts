@@ -44,8 +44,8 @@ export interface KernelFilter {
 /**
  * Opens for writing always pass. An open for reading that failed passes as {@link failed} says. One that succeeded
  * passes when the path that the kernel resolved begins with one of {@link prefixes} or ends as one of {@link tails},
- * when the name of the thread is one of {@link comms}, or when {@link dots} is set and the caller's string has two
- * dots in a row. With {@link compat} all opens by 32-bit calls pass.
+ * when the program's name is one of {@link comms} or its path begins with one of {@link programs}, or when
+ * {@link dots} is set and the caller's string has two dots in a row. With {@link compat} all opens by 32-bit calls pass.
  */
 export interface OpenFilter {
   /** Failed opens that pass: none, those whose string has two dots in a row, or all. */
@@ -59,6 +59,8 @@ export interface OpenFilter {
   readonly tails: readonly string[];
   /** At most 15 bytes each (TASK_COMM_LEN − 1). */
   readonly comms: readonly string[];
+  /** Beginnings of paths of programs, sorted; none says what another says. */
+  readonly programs: readonly string[];
   readonly dots: boolean;
   /** All calls by their 32-bit numbers. */
   readonly compat: boolean;
@@ -86,13 +88,14 @@ const PROTECTING = codes('SYSCALL_MMAP_X', 'SYSCALL_MMAP2_X', 'SYSCALL_MPROTECT_
  *
  * For each rule and each call that opens: suppose a successful open for reading of a path that begins and ends as the
  * rule does not ask for. Terms that this decides are put in, all others are taken as whatever helps the rule; if the
- * rule can still be true, names of programs are supposed to be none of its own; if it still can be true, it defeats
- * the filter.
+ * rule can still be true, names and paths of programs are supposed to be none of its own; if it still can be true, it
+ * defeats the filter.
  *
  *   ok:     open_read and fd.name startswith /etc/             → the prefix /etc/
  *   ok:     open_read and fd.name endswith .pem                → the tail .pem
  *   ok:     open_write and fd.directory = /bin                 → nothing: opens for writing pass
  *   ok:     open_read and proc.name = sshd and fd.name contains liblzma   → the name sshd
+ *   ok:     open_read and proc.exepath = /usr/bin/x and fd.name contains secret → the program /usr/bin/x
  *   ko:     open_read and fd.name contains secret              reason: any path can hold it
  *   ko:     open_read and not fd.name startswith /usr          reason: most paths are not below /usr
  */
@@ -140,13 +143,21 @@ export function deriveFilter(rules: readonly Rule[]): KernelFilter {
       }
     }
   }
-  const { tails, comms, dots, compat } = wanted;
+  const { dots, compat } = wanted;
   return {
     events: [...events].sort((a, b) => a - b),
     opens:
       defeats.size > 0
         ? null
-        : { failed, prefixes: reduced(wanted), tails: [...tails].sort(), comms: [...comms].sort(), dots, compat },
+        : {
+            failed,
+            prefixes: reduced(wanted),
+            tails: [...wanted.tails].sort(),
+            comms: [...wanted.comms].sort(),
+            programs: shortest(wanted.programs),
+            dots,
+            compat,
+          },
     quiet: [...quiet].sort((a, b) => a - b),
     generic,
     thirdArgument: new Map([...bits].filter((entry): entry is [number, number] => entry[1] !== null)),
@@ -164,6 +175,7 @@ export function passes(
     readonly path: string;
     readonly raw: string;
     readonly comm: string;
+    readonly exepath: string;
   },
 ): boolean {
   if (open.writes || (open.compat && filter.compat)) return true;
@@ -179,7 +191,8 @@ export function passes(
         open.path.startsWith(prefix.path) && (!prefix.hidden || open.path.includes('/.')) && (!prefix.dots || dots),
     ) ||
     filter.tails.some((tail) => (isComponent(tail) ? end === tail : end.endsWith(tail))) ||
-    filter.comms.includes(open.comm)
+    filter.comms.includes(open.comm) ||
+    filter.programs.some((path) => open.exepath.startsWith(path))
   );
 }
 
@@ -247,13 +260,14 @@ function cheapest(condition: Condition, succeeded: boolean): { possible: boolean
   }
   if (!raw.possible) return raw;
   const both = attempt({ path: true, raw: true });
-  return both.possible ? attempt({ path: true, raw: true, names: true }) : both;
+  return both.possible ? attempt({ path: true, raw: true, programs: true }) : both;
 }
 
 function merge(into: Wanted, from: Wanted): void {
   for (const [path, asks] of from.prefixes) into.prefixes.set(path, lessOf(asks, into.prefixes.get(path)));
   for (const tail of from.tails) into.tails.add(tail);
   for (const comm of from.comms) into.comms.add(comm);
+  for (const program of from.programs) into.programs.add(program);
   into.dots ||= from.dots;
   into.compat ||= from.compat;
 }
@@ -271,6 +285,13 @@ function reduced({ prefixes }: Wanted): PathPrefix[] {
     if (!shorter.some((other) => other.hidden === least.hidden && other.dots === least.dots))
       kept.push({ path, ...least });
   }
+  return kept;
+}
+
+/** Those that do not begin with another, sorted. */
+function shortest(prefixes: Iterable<string>): string[] {
+  const kept: string[] = [];
+  for (const path of [...prefixes].sort()) if (!kept.some((other) => path.startsWith(other))) kept.push(path);
   return kept;
 }
 

@@ -54,6 +54,8 @@ export interface Wanted {
   /** Ends of paths, in the form of `OpenFilter.tails`. */
   readonly tails: Set<string>;
   readonly comms: Set<string>;
+  /** Beginnings of the paths of programs. */
+  readonly programs: Set<string>;
   dots: boolean;
   /** Calls by their 32-bit numbers. */
   compat: boolean;
@@ -62,7 +64,15 @@ export interface Wanted {
 }
 
 export function nothingWanted(): Wanted {
-  return { prefixes: new Map(), tails: new Set(), comms: new Set(), dots: false, compat: false, open: new Set() };
+  return {
+    prefixes: new Map(),
+    tails: new Set(),
+    comms: new Set(),
+    programs: new Set(),
+    dots: false,
+    compat: false,
+    open: new Set(),
+  };
 }
 
 const COMM_LENGTH = 15;
@@ -75,15 +85,15 @@ export interface Supposed {
   readonly path?: true;
   /** The caller's string has no two dots in a row. */
   readonly raw?: true;
-  /** Its thread has none of the names that the condition asks for. */
-  readonly names?: true;
+  /** Its program has none of the names that the condition asks for, and its path does not begin as it asks for. */
+  readonly programs?: true;
 }
 
 /**
  * An open for reading by a call of the machine's own numbers, of which more can be supposed. `wanted` collects what is;
  * null: nothing is.
  */
-export function openForReading(succeeded: boolean, wanted: Wanted | null, { path, raw, names }: Supposed): Suppose {
+export function openForReading(succeeded: boolean, wanted: Wanted | null, { path, raw, programs }: Supposed): Suppose {
   return (check, up) => {
     switch (nameOf(check)) {
       case 'evt.is_open_write':
@@ -109,7 +119,9 @@ export function openForReading(succeeded: boolean, wanted: Wanted | null, { path
         wanted.compat = true;
         return isTrue(check) !== true;
       case 'proc.name':
-        return up && names && wanted !== null ? commTerm(check, wanted) : null;
+        return up && programs && wanted !== null ? commTerm(check, wanted) : null;
+      case 'proc.exepath':
+        return up && programs && wanted !== null ? programTerm(check, wanted) : null;
       default:
         return flagTerm(check);
     }
@@ -242,6 +254,18 @@ function rawTerm(check: Check, wanted: Wanted): boolean | null {
 function commTerm(check: Check, wanted: Wanted): boolean | null {
   if (check.operator !== '=' && check.operator !== 'in') return null;
   for (const { text } of literalsOf(check.right)) if (text.length <= COMM_LENGTH) wanted.comms.add(text);
+  return false;
+}
+
+/** Terms that only programs meet whose path begins in a certain way. `proc.exe` is none: any caller of exec can choose it. */
+function programTerm({ operator, right }: Check, wanted: Wanted): boolean | null {
+  if (!['=', 'in', 'startswith', 'glob', 'pmatch'].includes(operator)) return null;
+  const starts = literalsOf(right).map(({ text }) => {
+    const { start } = operator === 'glob' || operator === 'pmatch' ? endsOf(text) : { start: text };
+    return operator === 'pmatch' ? start.replace(/\/+$/, '') : start;
+  });
+  if (starts.some((start) => start === '')) return null;
+  for (const start of starts) wanted.programs.add(start);
   return false;
 }
 

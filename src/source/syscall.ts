@@ -227,6 +227,8 @@ class LiveSource implements SyscallSource {
   readonly #endWithScope: boolean;
   readonly #event = new Event();
   #events = 0;
+  /** How many filters of opens there were. */
+  #filters = 0;
   #empty = 0;
   #ended = false;
   #open = true;
@@ -260,6 +262,7 @@ class LiveSource implements SyscallSource {
       filter: this.#map('open_filter'),
       prefixes: this.#map('open_prefixes'),
       comms: this.#map('open_comms'),
+      programs: this.#map('open_programs'),
     };
     // Off while the maps change, so that nothing is left out that either setting wants.
     openAll(maps);
@@ -268,7 +271,7 @@ class LiveSource implements SyscallSource {
     const tables = this.#map('fd_tables');
     for (const key of [...tables.keys()]) tables.delete(key);
     if (!filter?.opens) return;
-    this.#selectCalls(selected, filter, filterOpens(maps, filter.opens) ? filter.quiet : null);
+    this.#selectCalls(selected, filter, filterOpens(maps, filter.opens, ++this.#filters) ? filter.quiet : null);
   }
 
   /** `quiet`: see {@link CallFilter.quiet}; null: descriptors are not followed. */

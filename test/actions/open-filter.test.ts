@@ -1,10 +1,11 @@
 /** Opens for reading that the rules let the kernel leave out. */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type OpenFilter, passes } from '../../src/engine/index.ts';
 import type { CallFilter, SyscallSource } from '../../src/source/syscall.ts';
 import { cannotWatch, openWatch, type WatchedEvent, watch } from './watch.ts';
@@ -45,6 +46,7 @@ interface Open {
   readonly path: string;
   readonly raw: string;
   readonly comm: string;
+  readonly exepath: string;
 }
 
 /** Flags on the wire with which an open is more than reading: O_WRONLY, O_CREAT, O_APPEND, O_TRUNC, O_TMPFILE. */
@@ -62,8 +64,10 @@ function mainOpens(events: readonly WatchedEvent[]): Open[] {
 /** The opens among events, with the name that their thread had. */
 function opensOf(events: readonly WatchedEvent[]): Open[] {
   const comms = new Map<number, string>();
+  const programs = new Map<number, string>();
   return events.flatMap((event): Open[] => {
     if (event.params.some(({ name }) => name === 'comm')) comms.set(event.tid, text(event, 'comm'));
+    if (event.code === 'SYSCALL_EXECVE_19_X') programs.set(event.tid, text(event, 'trusted_exepath'));
     if (event.code !== 'SYSCALL_OPENAT_2_X') return [];
     const flags = event.params.find(({ name }) => name === 'flags')?.bytes.readUInt32LE(0) ?? 0;
     const succeeded = (event.params[0]?.bytes.readBigInt64LE(0) ?? -1n) >= 0n;
@@ -76,6 +80,7 @@ function opensOf(events: readonly WatchedEvent[]): Open[] {
         path,
         raw: text(event, 'name'),
         comm: comms.get(event.tid) ?? '',
+        exepath: programs.get(event.tid) ?? '',
       },
     ];
   });
@@ -85,7 +90,15 @@ const SCRIPT =
   'cd "$0"; cat a b..c tail.. ./a ../*/a .hidden/x /etc/passwd /nonexistent ../nonexistent / 2>/dev/null >/dev/null; ' +
   'head -c 1 /etc/../etc/hostname "$1/file" a >/dev/null; ls "$0" >/dev/null; echo x > new; cat "$1/file"';
 
-const NOTHING: OpenFilter = { failed: 'none', prefixes: [], tails: [], comms: [], dots: false, compat: false };
+const NOTHING: OpenFilter = {
+  failed: 'none',
+  prefixes: [],
+  tails: [],
+  comms: [],
+  programs: [],
+  dots: false,
+  compat: false,
+};
 const below = (path: string, asks: { hidden?: boolean; dots?: boolean } = {}) => ({
   path,
   hidden: asks.hidden ?? false,
@@ -102,7 +115,16 @@ const FILTERS: readonly OpenFilter[] = [
   { ...NOTHING, prefixes: [below(directory, { hidden: true }), below('/etc', { dots: true })] },
   { ...NOTHING, prefixes: [below('/e')] },
   { ...NOTHING, tails: ['/a', 'sswd', 'hostname', '/x'] },
-  { failed: 'all', prefixes: [below('/lib'), below('/usr/lib')], tails: [], comms: ['ls'], dots: true, compat: true },
+  { ...NOTHING, programs: ['/usr/bin/he', '/usr/bin/ls'] },
+  {
+    failed: 'all',
+    prefixes: [below('/lib'), below('/usr/lib')],
+    tails: [],
+    comms: ['ls'],
+    programs: ['/usr/bin/head'],
+    dots: true,
+    compat: true,
+  },
 ];
 
 const only = (opens: OpenFilter, more: Partial<CallFilter> = {}): CallFilter => ({
@@ -150,6 +172,76 @@ test('of a prefix longer than the kernel compares, the beginning decides', async
   expect(mainOpens(events).map(({ raw }) => raw)).toEqual([join(long, 'file')]);
 });
 
+/** Opens its file as often as it has arguments that say what comes between. */
+const PROGRAM = `
+  my ($file, @steps) = @ARGV;
+  sub again { my $say = shift; open my $f, '<', "$file.$say" or die; close $f }
+  again('begin');
+  for (@steps) {
+    if (/^name=(.*)/) { $0 = $1; again($1) }
+    elsif (/^comm=(.*)/) { open my $f, '>', '/proc/self/comm' or die; print $f $1; close $f; again($1) }
+    elsif ($_ eq 'fork') { my $pid = fork // die; if (!$pid) { again('fork'); exit 0 } waitpid $pid, 0 }
+    elsif (/^exec=(.*)/) { my $pid = fork // die; if (!$pid) { exec split / /, $1 } waitpid $pid, 0 }
+    elsif (/^wait=(.*)/) { open my $f, '>', "$1.begun"; select undef, undef, undef, 0.02 until -e "$1.go"; again('first'); again('reload') }
+  }`;
+
+describe('by program', () => {
+  const secret = (say: string): string => join(directory, `secret.${say}`);
+  const perl = '/usr/bin/perl';
+  const copy = join(directory, 'program');
+
+  beforeAll(() => {
+    copyFileSync(perl, copy);
+    for (const say of ['begin', 'fork', 'first', 'reload', 'wanted', 'other', 'cat']) writeFileSync(secret(say), 'x');
+  });
+
+  /** What was reported of the opens of a run of the program by that file. */
+  const opened = async (filter: OpenFilter, program: string, ...steps: string[]): Promise<string[]> => {
+    source.select(undefined, only(filter));
+    const { events, status } = await watch(
+      source,
+      closing([program, '-e', PROGRAM, join(directory, 'secret'), ...steps]),
+    );
+    expect(status).toBe(0);
+    return opensOf(events).flatMap(({ raw }) => /secret\.(.*)/.exec(raw)?.[1] ?? []);
+  };
+
+  test('a path is of the program and its children, not of what they start', async () => {
+    const steps = ['fork', `exec=/bin/cat ${secret('cat')}`, 'name=other'];
+    const filter = { ...NOTHING, programs: [copy] };
+    expect(await opened(filter, copy, ...steps)).toEqual(['begin', 'fork', 'other']);
+    expect(await opened(filter, perl, ...steps)).toEqual([]);
+    expect(await opened(filter, perl, `exec=${copy} -ne 1 ${secret('cat')}`)).toEqual(['cat']);
+  });
+
+  test('a name is that of the exec and of every prctl, and not what is written to /proc', async () => {
+    const filter = { ...NOTHING, comms: ['wanted', 'program'] };
+    expect(await opened(filter, copy, 'comm=other', `exec=/bin/cat ${secret('cat')}`)).toEqual(['begin', 'other']);
+    expect(await opened(filter, perl, 'comm=wanted', 'name=other')).toEqual([]);
+    expect(await opened(filter, perl, 'name=wanted', 'fork', `exec=/bin/cat ${secret('cat')}`)).toEqual([
+      'wanted',
+      'fork',
+    ]);
+    // A child has the name that its parent's thread has in the kernel.
+    expect(await opened(filter, perl, 'comm=wanted', 'fork')).toEqual(['fork']);
+  });
+
+  test('of a program from before the present filter nothing is left out', async () => {
+    const filter = { ...NOTHING, programs: [copy] };
+    for (const [program, again] of [
+      [copy, ['cat']],
+      [perl, []],
+    ] as const) {
+      const at = join(directory, program === copy ? 'copy' : 'perl');
+      const run = opened(filter, program, `wait=${at}`, `exec=${program} -ne 1 ${secret('cat')}`);
+      while (!existsSync(`${at}.begun`)) await setTimeout(20);
+      source.select(undefined, only(filter));
+      writeFileSync(`${at}.go`, '');
+      expect((await run).filter((say) => say !== 'begin')).toEqual(['first', 'reload', ...again]);
+    }
+  });
+});
+
 test('the alerts of a run are the same with and without it', () => {
   const rules = join(directory, 'rules.yaml');
   const rule = (name: string, condition: string) =>
@@ -158,6 +250,10 @@ test('the alerts of a run are the same with and without it', () => {
     rules,
     rule('prefix', 'evt.type in (open, openat) and fd.num >= 0 and fd.name startswith /etc/pass') +
       rule('name', 'evt.type in (open, openat) and fd.num >= 0 and proc.name = head and fd.name contains host') +
+      rule(
+        'program',
+        'evt.type in (open, openat) and fd.num >= 0 and proc.exepath = /usr/bin/cat and fd.name contains ..c',
+      ) +
       rule('dots', 'evt.type in (open, openat) and fd.num >= 0 and fd.nameraw contains ../') +
       rule('write', 'evt.type in (open, openat) and evt.is_open_write = true and fd.name endswith /new'),
   );

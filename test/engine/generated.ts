@@ -251,6 +251,7 @@ export const OPEN = {
       path: `/${path.join('/')}`,
       raw,
       comm: thread?.comm ?? '',
+      exepath: thread?.exepath ?? '',
     };
   },
 };

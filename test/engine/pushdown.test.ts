@@ -15,6 +15,9 @@ const filterable = fc
       'evt.type in (open, openat) and fd.num >= 0 and fd.directory in ("/tmp", "/etc")',
       'evt.type in (open, openat) and evt.is_open_write = true',
       'evt.type in (open, openat) and fd.num >= 0 and proc.name in (cat, sh)',
+      'evt.type in (open, openat) and fd.num >= 0 and proc.exepath = /usr/bin/cat',
+      'evt.type in (open, openat) and fd.num >= 0 and proc.exepath pmatch (/tmp, /opt)',
+      'evt.type in (open, openat) and fd.num >= 0 and (proc.name = sh or proc.exepath startswith /tmp)',
       'evt.type in (open, openat) and evt.rawres >= 0 and fd.nameraw contains "../"',
       'evt.type in (open, openat) and evt.rawres >= 0 and fd.name startswith /home and fd.nameraw contains "../"',
       'evt.type in (open, openat) and fd.num >= 0 and fd.name pmatch (/home, /usr/bin)',
@@ -182,9 +185,39 @@ describe('what the rules let the kernel leave out', () => {
       ],
       tails: [],
       comms: ['sshd'],
+      programs: [],
       dots: false,
       compat: false,
     });
+  });
+
+  test('a program by its path, and by its name or its path', () => {
+    const asked = (text: string) => {
+      const { opens } = derive(`evt.type = openat and fd.num >= 0 and fd.name contains secret and ${text}`);
+      return opens && { comms: opens.comms, programs: opens.programs };
+    };
+    expect(asked('proc.exepath = /usr/bin/x')).toEqual({ comms: [], programs: ['/usr/bin/x'] });
+    expect(asked('proc.exepath in (/usr/bin/x, /usr/bin/xy, /opt/a)')).toEqual({
+      comms: [],
+      programs: ['/opt/a', '/usr/bin/x'],
+    });
+    expect(asked('proc.exepath pmatch (/opt/, /srv) or proc.exepath glob "/usr/*/x"')).toEqual({
+      comms: [],
+      programs: ['/opt', '/srv', '/usr/'],
+    });
+    expect(asked('(proc.name = sshd or proc.exepath startswith /tmp/)')).toEqual({
+      comms: ['sshd'],
+      programs: ['/tmp/'],
+    });
+    for (const open of [
+      'proc.exe = /usr/bin/x',
+      'not proc.exepath = /usr/bin/x',
+      'proc.exepath endswith /x',
+      'proc.exepath = ""',
+      'proc.exepath glob "*x"',
+      '(proc.exepath = /usr/bin/x or proc.exe = x)',
+    ])
+      expect(asked(open), open).toBeNull();
   });
 
   test('ends of paths, whole or as far as the kernel compares them', () => {
