@@ -7,7 +7,7 @@ import { type Alert, textOf } from '../../outputs/forward/index.ts';
 import { isIn, parseAddress, parseNetwork } from '../../rules/index.ts';
 import { ActionError, actionKind } from '../action.ts';
 import type { Cluster, Place, Thing } from '../cluster.ts';
-import { flag, number, tooFewHealthy } from './pod.ts';
+import { evictPod, flag, number, tooFewHealthy } from './pod.ts';
 import { auditTarget, controllerOf, podOf, podTarget, workloadOf } from './target.ts';
 
 /** How often a drain looks whether the pods are gone, milliseconds. */
@@ -133,19 +133,7 @@ const drain = actionKind({
           const { name, namespace = '', uid = '' } = other.metadata;
           try {
             if ((await tooFewHealthy(other, cluster(), parameters.min_healthy_replicas)) !== null) continue;
-            await cluster().create(
-              { version: 'v1', resource: 'pods', namespace, name, subresource: 'eviction' },
-              {
-                apiVersion: 'policy/v1',
-                kind: 'Eviction',
-                metadata: { name, namespace },
-                deleteOptions: {
-                  gracePeriodSeconds: parameters.grace_period_seconds,
-                  ...(dryRun && { dryRun: ['All'] }),
-                },
-              },
-              dryRun,
-            );
+            await evictPod(other, parameters.grace_period_seconds, cluster(), dryRun);
             evicted++;
             if (!parameters.wait_period_excluded_namespaces.includes(namespace)) awaited.add(uid);
           } catch (error) {

@@ -1,9 +1,9 @@
 /** Actions on the pod of the alert. */
 import { z } from 'zod';
-import { textOf } from '../../outputs/forward/index.ts';
-import { ActionError, type ActionKind, actionKind } from '../action.ts';
+import { type Alert, textOf } from '../../outputs/forward/index.ts';
+import { ActionError, type ActionKind, actionKind, type Step } from '../action.ts';
 import type { Cluster, Place, Thing } from '../cluster.ts';
-import { containerOf, controllerOf, field, podOf, podTarget, workloadOf } from './target.ts';
+import { containerOf, controllerOf, field, podOf, podTarget, workloadOf, workloadTarget } from './target.ts';
 
 /** Talon's files have numbers and flags as texts too. */
 export const number = (fallback: number) => z.coerce.number().int().min(0).default(fallback);
@@ -17,17 +17,27 @@ const podPlace = (pod: Thing): Place => ({
   name: pod.metadata.name,
 });
 
+const ending = z.strictObject({
+  grace_period_seconds: number(0),
+  ignore_standalone_pods: flag(true),
+  ignore_daemonsets: flag(false),
+  ignore_statefulsets: flag(false),
+  min_healthy_replicas: z.coerce.string().default(''),
+});
+
+/**
+ * The alert's pod, which is to be ended.
+ * @throws ActionError when its owner exempts it, or too few healthy replicas would be left
+ */
+async function podToEnd(alert: Alert, parameters: z.infer<typeof ending>, cluster: Cluster): Promise<Thing> {
+  const pod = await podOf(alert, cluster);
+  const exempt = await exemption(pod, parameters, cluster);
+  if (exempt !== null) throw new ActionError(`the pod stays: ${exempt}`, true);
+  return pod;
+}
+
 /** What an exemption by owner, or by the number of healthy replicas that would be left, says; null: go on. */
-async function exemption(
-  pod: Thing,
-  cluster: Cluster,
-  options: {
-    ignore_daemonsets: boolean;
-    ignore_statefulsets: boolean;
-    ignore_standalone_pods: boolean;
-    min_healthy_replicas: string;
-  },
-): Promise<string | null> {
+async function exemption(pod: Thing, options: z.infer<typeof ending>, cluster: Cluster): Promise<string | null> {
   const owner = controllerOf(pod);
   if (owner === undefined) return options.ignore_standalone_pods ? 'it is a standalone pod' : null;
   if (owner.kind === 'DaemonSet' && options.ignore_daemonsets) return 'it belongs to a DaemonSet';
@@ -52,22 +62,33 @@ export async function tooFewHealthy(pod: Thing, cluster: Cluster, least: string)
   return share < Number(limit[1]) ? `only ${healthy} of ${wanted} replicas are healthy` : null;
 }
 
-const exemptions = {
-  ignore_daemonsets: flag(false),
-  ignore_statefulsets: flag(false),
-  min_healthy_replicas: z.coerce.string().default(''),
-};
+/** Evicts a pod, which honours disruption budgets; another one that has its name by now is left alone. */
+export async function evictPod({ metadata }: Thing, seconds: number, cluster: Cluster, dryRun: boolean): Promise<void> {
+  const { name, namespace, uid } = metadata;
+  await cluster.create(
+    { ...podPlace({ metadata }), subresource: 'eviction' },
+    {
+      apiVersion: 'policy/v1',
+      kind: 'Eviction',
+      metadata: { name, namespace },
+      deleteOptions: {
+        gracePeriodSeconds: seconds,
+        preconditions: { uid },
+        ...(dryRun && { dryRun: ['All'] }),
+      },
+    },
+    dryRun,
+  );
+}
 
 const terminate = actionKind({
   name: 'kubernetes:terminate',
   doc: 'Deletes the pod.',
   continues: false,
   repeatable: true,
-  parameters: z.strictObject({ grace_period_seconds: number(0), ignore_standalone_pods: flag(true), ...exemptions }),
+  parameters: ending,
   async plan(alert, parameters, { cluster }) {
-    const pod = await podOf(alert, cluster());
-    const exempt = await exemption(pod, cluster(), parameters);
-    if (exempt !== null) throw new ActionError(`the pod stays: ${exempt}`, true);
+    const pod = await podToEnd(alert, parameters, cluster());
     return {
       ...podTarget(pod),
       async perform(dryRun) {
@@ -88,30 +109,14 @@ const evict = actionKind({
   doc: 'Evicts the pod, which honours disruption budgets.',
   continues: false,
   repeatable: true,
-  parameters: z.strictObject({ grace_period_seconds: number(0), ignore_standalone_pods: flag(true), ...exemptions }),
+  parameters: ending,
   async plan(alert, parameters, { cluster }) {
-    const pod = await podOf(alert, cluster());
-    const exempt = await exemption(pod, cluster(), parameters);
-    if (exempt !== null) throw new ActionError(`the pod stays: ${exempt}`, true);
+    const pod = await podToEnd(alert, parameters, cluster());
     return {
       ...podTarget(pod),
       async perform(dryRun) {
-        const { name, namespace, uid } = pod.metadata;
-        await cluster().create(
-          { ...podPlace(pod), subresource: 'eviction' },
-          {
-            apiVersion: 'policy/v1',
-            kind: 'Eviction',
-            metadata: { name, namespace },
-            deleteOptions: {
-              gracePeriodSeconds: parameters.grace_period_seconds,
-              preconditions: { uid },
-              ...(dryRun && { dryRun: ['All'] }),
-            },
-          },
-          dryRun,
-        );
-        return { message: `evicted pod ${namespace}/${name}` };
+        await evictPod(pod, parameters.grace_period_seconds, cluster(), dryRun);
+        return { message: `evicted pod ${pod.metadata.namespace}/${pod.metadata.name}` };
       },
     };
   },
@@ -163,7 +168,7 @@ const execParameters = { shell: z.string().default('/bin/sh') };
  * Talon puts field values into the text of a shell script (`${FD_NAME}`), which lets a file name run commands. Here the
  * script stays as it was written, and the values are variables of its environment: the shell takes them for data.
  */
-function variablesOf(alert: Parameters<ActionKind['plan']>[0], script: string): string[] {
+function variablesOf(alert: Alert, script: string): string[] {
   const named = new Set([...script.matchAll(/\$\{?([A-Z][A-Z0-9_]*)\}?/g)].map(([, name]) => name));
   const values: Record<string, string> = {
     RULE: alert.rule,
@@ -184,31 +189,34 @@ function variablesOf(alert: Parameters<ActionKind['plan']>[0], script: string): 
     .map(([name, value]) => `${name}=${value}`);
 }
 
-async function execute(
-  alert: Parameters<ActionKind['plan']>[0],
+/** Runs a script in the container of the alert: as an argument of the shell, or as its input. */
+async function stepOf(
+  what: 'command' | 'script',
+  alert: Alert,
   cluster: Cluster,
-  pod: Thing,
   shell: string,
   script: string,
-  asInput: boolean,
-) {
+): Promise<Step> {
+  const pod = await podOf(alert, cluster);
   const container = containerOf(alert, pod);
+  const { namespace = '', name } = pod.metadata;
   const variables = variablesOf(alert, script);
-  const command = asInput ? [shell, '-s'] : [shell, '-c', script];
+  const command = what === 'script' ? [shell, '-s'] : [shell, '-c', script];
   const argv = variables.length === 0 ? command : ['env', ...variables, ...command];
-  const result = await cluster.exec(
-    pod.metadata.namespace ?? '',
-    pod.metadata.name,
-    container,
-    argv,
-    asInput ? Buffer.from(script) : null,
-  );
-  const output = Buffer.concat([result.stdout, result.stderr]);
-  if (result.status !== 0)
-    throw new ActionError(`the command ended with ${result.status}: ${output.toString('utf8').slice(0, 300)}`);
+  const input = what === 'script' ? Buffer.from(script) : null;
   return {
-    message: `ran the command in ${pod.metadata.namespace}/${pod.metadata.name} (${container})`,
-    artefact: { name: 'output.txt', content: output },
+    ...podTarget(pod),
+    async perform(dryRun) {
+      if (dryRun) return { message: `would run the ${what}` };
+      const result = await cluster.exec(namespace, name, container, argv, input);
+      const output = Buffer.concat([result.stdout, result.stderr]);
+      if (result.status !== 0)
+        throw new ActionError(`the command ended with ${result.status}: ${output.toString('utf8').slice(0, 300)}`);
+      return {
+        message: `ran the command in ${namespace}/${name} (${container})`,
+        artefact: { name: 'output.txt', content: output },
+      };
+    },
   };
 }
 
@@ -218,15 +226,7 @@ const exec = actionKind({
   continues: true,
   repeatable: false,
   parameters: z.strictObject({ command: z.string().min(1), ...execParameters }),
-  async plan(alert, { command, shell }, { cluster }) {
-    const pod = await podOf(alert, cluster());
-    containerOf(alert, pod);
-    return {
-      ...podTarget(pod),
-      perform: async (dryRun) =>
-        dryRun ? { message: 'would run the command' } : execute(alert, cluster(), pod, shell, command, false),
-    };
-  },
+  plan: async (alert, { command, shell }, { cluster }) => stepOf('command', alert, cluster(), shell, command),
 });
 
 const script = actionKind({
@@ -240,13 +240,7 @@ const script = actionKind({
   async plan(alert, { script, file, shell }, { cluster }) {
     const { readFile } = await import('node:fs/promises');
     const text = script ?? (await readFile(file as string, 'utf8'));
-    const pod = await podOf(alert, cluster());
-    containerOf(alert, pod);
-    return {
-      ...podTarget(pod),
-      perform: async (dryRun) =>
-        dryRun ? { message: 'would run the script' } : execute(alert, cluster(), pod, shell, text, true),
-    };
+    return stepOf('script', alert, cluster(), shell, text);
   },
 });
 
@@ -323,9 +317,7 @@ const scale = actionKind({
       throw new ActionError('the pod belongs to nothing that can be scaled', true);
     const { place, kind, object } = found;
     return {
-      target: `${kind.toLowerCase()} ${place.namespace}/${place.name}`,
-      namespace: place.namespace,
-      labels: { ...object.metadata.labels, ...pod.metadata.labels },
+      ...workloadTarget(found, pod),
       pods: Math.max(0, Number(object.spec?.replicas ?? 0) - replicas),
       async perform(dryRun) {
         const at: Place = { ...place, subresource: 'scale' };
@@ -369,9 +361,7 @@ const rollback = actionKind({
     if (found?.kind !== 'Deployment') throw new ActionError('the pod belongs to no Deployment', true);
     const { place, object } = found;
     return {
-      target: `deployment ${place.namespace}/${place.name}`,
-      namespace: place.namespace,
-      labels: { ...object.metadata.labels, ...pod.metadata.labels },
+      ...workloadTarget(found, pod),
       async perform(dryRun) {
         const revision = (thing: Thing) =>
           Number(thing.metadata.annotations?.['deployment.kubernetes.io/revision'] ?? 0);

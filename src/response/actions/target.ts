@@ -60,18 +60,22 @@ export function containerOf(alert: Alert, pod: Thing): string {
   throw new ActionError(`the alert does not say which of the containers ${names.join(', ')} it is about`);
 }
 
+export interface Workload {
+  readonly place: {
+    readonly version: string;
+    readonly resource: string;
+    readonly namespace: string;
+    readonly name: string;
+  };
+  readonly kind: string;
+  readonly object: Thing;
+}
+
 /** The controller of an object, followed upwards: a pod's ReplicaSet, then its Deployment. null: it stands alone. */
-export async function workloadOf(
-  object: Thing,
-  cluster: Cluster,
-): Promise<{
-  place: { version: string; resource: string; namespace: string; name: string };
-  kind: string;
-  object: Thing;
-} | null> {
+export async function workloadOf(object: Thing, cluster: Cluster): Promise<Workload | null> {
   let current = object;
   let owner = controllerOf(object);
-  let found: Awaited<ReturnType<typeof workloadOf>> = null;
+  let found: Workload | null = null;
   for (let depth = 0; owner !== undefined && depth < 4; depth++) {
     const place = {
       version: owner.apiVersion,
@@ -101,6 +105,18 @@ export function podTarget(pod: Thing): {
 } {
   const namespace = pod.metadata.namespace ?? '';
   return { target: `pod ${namespace}/${pod.metadata.name}`, namespace, labels: pod.metadata.labels ?? {} };
+}
+
+/** What the pod belongs to; its labels and the pod's may exempt it. */
+export function workloadTarget(
+  { place, kind, object }: Workload,
+  pod: Thing,
+): { target: string; namespace: string; labels: Readonly<Record<string, string>> } {
+  return {
+    target: `${kind.toLowerCase()} ${place.namespace}/${place.name}`,
+    namespace: place.namespace,
+    labels: { ...object.metadata.labels, ...pod.metadata.labels },
+  };
 }
 
 /** The object of a Kubernetes audit event. */
