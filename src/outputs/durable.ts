@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Channel, Message } from './channel.ts';
 import { type Consumer, type DurableLog, openLog } from './log/index.ts';
 
@@ -80,17 +81,9 @@ async function start(channel: Channel, options: DurableOptions): Promise<Shared>
   const stopped = new AbortController();
   let draining = false;
 
-  function pause(milliseconds: number): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        stopped.signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const timer = setTimeout(done, milliseconds);
-      stopped.signal.addEventListener('abort', done);
-    });
-  }
+  /** Ends early, and well, when it is stopped. */
+  const pause = (milliseconds: number): Promise<void> =>
+    sleep(milliseconds, undefined, { signal: stopped.signal }).catch(() => {});
 
   /** @returns false when it was stopped before the message was taken or given up */
   async function deliver(message: Message): Promise<boolean> {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Consumer, Entry } from '../log/index.ts';
 import type { Alert } from './alert.ts';
 import type { Batch, Sink } from './destination.ts';
@@ -82,17 +83,9 @@ export function startWorker(options: WorkerOptions): Worker {
   /** Entries that this output does not want, since the last unit. */
   let passed = 0;
 
-  function pause(milliseconds: number): Promise<void> {
-    return new Promise((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        aborted.signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const timer = setTimeout(done, milliseconds);
-      aborted.signal.addEventListener('abort', done);
-    });
-  }
+  /** Ends early, and well, when it is stopped. */
+  const pause = (milliseconds: number): Promise<void> =>
+    sleep(milliseconds, undefined, { signal: aborted.signal }).catch(() => {});
 
   function advance(): void {
     let upTo = 0;
