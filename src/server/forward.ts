@@ -1,12 +1,9 @@
-import { timingSafeEqual } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
 import { type ForwardConfig, type Forwarder, RejectedError, testAlert } from '../outputs/forward/index.ts';
+import { answer, answerJson, answerMetrics, closeServer, isSame, MAX_BODY, readBody, tlsServer } from './plain.ts';
 
 /** Falcosidekick's time-outs. */
 const REQUEST_TIMEOUT = 60_000;
-const MAX_BODY = 4 * 1024 * 1024;
 /** What a caller is told to wait when the queue is full. */
 const RETRY_AFTER_SECONDS = 1;
 
@@ -41,12 +38,7 @@ export async function serveForwarder(
       case '/healthz':
         return answer(response, 200, '{"status": "ok"}', 'application/json');
       case '/metrics':
-        return answer(
-          response,
-          200,
-          `${(await current()).metrics()}${await metrics()}`,
-          'text/plain; version=0.0.4; charset=utf-8',
-        );
+        return answerMetrics(response, `${(await current()).metrics()}${await metrics()}`);
       case '/test':
         await (await current()).accept(testAlert(Date.now()));
         return answer(response, 200, '');
@@ -81,22 +73,20 @@ export async function serveForwarder(
     if (!isAdministrator(request))
       return answer(response, 403, 'Please come from this host, or with the token of admin.token\n');
     const output = url.searchParams.get('output') ?? undefined;
-    if (url.pathname === '/status') return json(response, { outputs: (await current()).status() });
-    if (url.pathname === '/dead-letters') return json(response, await (await current()).deadLetters(output));
+    if (url.pathname === '/status') return answerJson(response, { outputs: (await current()).status() });
+    if (url.pathname === '/dead-letters') return answerJson(response, await (await current()).deadLetters(output));
     if (request.method !== 'POST') return answer(response, 405, 'Please send with post http method\n');
     if (output === undefined) return answer(response, 400, 'Please name an output: ?output=ID\n');
     if (url.pathname === '/test-output') {
       const error = await (await current()).test(output);
-      return json(response, { error: error === null ? null : error.message });
+      return answerJson(response, { error: error === null ? null : error.message });
     }
-    return json(response, await (await current()).replay(output));
+    return answerJson(response, await (await current()).replay(output));
   }
 
   function isAdministrator(request: IncomingMessage): boolean {
     const token = globals['admin.token'];
-    const given = Buffer.from(request.headers.authorization ?? '');
-    const wanted = Buffer.from(`Bearer ${token}`);
-    if (token !== '') return given.length === wanted.length && timingSafeEqual(given, wanted);
+    if (token !== '') return isSame(request.headers.authorization ?? '', `Bearer ${token}`);
     // A page in a browser on this host could be made to ask; it cannot leave out its Origin, nor name us as Host.
     const isLocal = ['127.0.0.1', '::1', '::ffff:127.0.0.1'].includes(request.socket.remoteAddress ?? '');
     const host = (request.headers.host ?? '').replace(/:\d+$/, '');
@@ -119,21 +109,13 @@ export async function serveForwarder(
 
   try {
     if (globals['tlsserver.deploy']) {
-      const mutual = globals['tlsserver.mutualtls'];
-      const secure = createTlsServer(
-        {
-          cert: readFileSync(globals['tlsserver.certfile']),
-          key: readFileSync(globals['tlsserver.keyfile']),
-          minVersion: 'TLSv1.2',
-          ...(mutual && {
-            ca: readFileSync(globals['tlsserver.cacertfile']),
-            requestCert: true,
-            rejectUnauthorized: true,
-          }),
-        },
+      const secure = tlsServer(
+        globals['tlsserver.certfile'],
+        globals['tlsserver.keyfile'],
+        globals['tlsserver.mutualtls'] ? globals['tlsserver.cacertfile'] : null,
         handle,
       );
-      await listen(secure as unknown as Server, globals.listenport);
+      await listen(secure, globals.listenport);
       const plain = new Set(globals['tlsserver.notlspaths']);
       if (plain.size > 0) {
         const open: RequestListener = (request, response) =>
@@ -151,39 +133,7 @@ export async function serveForwarder(
   return {
     addresses,
     async close() {
-      await Promise.all(
-        servers.map(
-          (server) =>
-            new Promise<void>((resolve) => {
-              server.close(() => resolve());
-              server.closeIdleConnections();
-            }),
-        ),
-      );
+      await Promise.all(servers.map(closeServer));
     },
   };
-}
-
-/** The whole body; null when it is too long. */
-function readBody(request: IncomingMessage): Promise<Buffer | null> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    request.on('data', (chunk: Buffer) => {
-      size += chunk.length;
-      if (size <= MAX_BODY) chunks.push(chunk);
-      else resolve(null);
-    });
-    request.on('error', reject);
-    request.on('end', () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)));
-  });
-}
-
-function answer(response: ServerResponse, status: number, text: string, type = 'text/plain; charset=utf-8'): void {
-  response.writeHead(status, { 'Content-Type': type, 'Content-Length': Buffer.byteLength(text) });
-  response.end(text);
-}
-
-function json(response: ServerResponse, value: unknown): void {
-  answer(response, 200, `${JSON.stringify(value, null, 2)}\n`, 'application/json');
 }

@@ -1,11 +1,9 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
+import { createHmac } from 'node:crypto';
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import { RejectedError } from '../outputs/forward/index.ts';
 import { ActionError, type Election, type Responder, type ResponseConfig } from '../response/index.ts';
+import { answer, answerJson, answerMetrics, closeServer, isSame, MAX_BODY, readBody, tlsServer } from './plain.ts';
 
-const MAX_BODY = 4 * 1024 * 1024;
 const REQUEST_TIMEOUT = 30_000;
 /** How far the time of a signature may be off, seconds. */
 const CLOCK_SKEW = 300;
@@ -54,17 +52,9 @@ export async function serveResponder(
         await responder.accept(body);
         return answer(response, 200, '');
       }
-      if (url.pathname === '/metrics')
-        return answer(
-          response,
-          200,
-          `${responder.metrics()}${await metrics()}`,
-          'text/plain; version=0.0.4; charset=utf-8',
-        );
-      if (url.pathname === '/status')
-        return answer(response, 200, `${JSON.stringify(responder.status(), null, 2)}\n`, 'application/json');
-      if (url.pathname === '/log')
-        return answer(response, 200, `${JSON.stringify(responder.log(), null, 2)}\n`, 'application/json');
+      if (url.pathname === '/metrics') return answerMetrics(response, `${responder.metrics()}${await metrics()}`);
+      if (url.pathname === '/status') return answerJson(response, responder.status());
+      if (url.pathname === '/log') return answerJson(response, responder.log());
       if (url.pathname === '/undo' && isPost) return answer(response, 200, `${await responder.undo(id)}\n`);
       if (url.pathname === '/approve' && isPost) {
         await responder.approve(id);
@@ -95,7 +85,11 @@ export async function serveResponder(
     return token === '' && hmac === '' && (none || isLoopback(config.listen_address));
   }
 
-  const server = config.tls === undefined ? createServer(handle) : tlsServer(config.tls, handle);
+  const { tls } = config;
+  const server =
+    tls === undefined
+      ? createServer(handle)
+      : tlsServer(tls.certfile, tls.keyfile, tls.cacertfile === '' ? null : tls.cacertfile, handle);
   server.requestTimeout = REQUEST_TIMEOUT;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -103,47 +97,10 @@ export async function serveResponder(
   });
   return {
     port: (server.address() as { port: number }).port,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeIdleConnections();
-      }),
+    close: () => closeServer(server),
   };
-}
-
-function tlsServer(tls: NonNullable<ResponseConfig['tls']>, handle: RequestListener): Server {
-  const mutual =
-    tls.cacertfile === '' ? {} : { ca: readFileSync(tls.cacertfile), requestCert: true, rejectUnauthorized: true };
-  return createTlsServer(
-    { cert: readFileSync(tls.certfile), key: readFileSync(tls.keyfile), minVersion: 'TLSv1.2', ...mutual },
-    handle,
-  ) as unknown as Server;
 }
 
 function isLoopback(address: string): boolean {
   return ['127.0.0.1', '::1', 'localhost'].includes(address);
-}
-
-function isSame(given: string, wanted: string): boolean {
-  const [a, b] = [Buffer.from(given), Buffer.from(wanted)];
-  return a.length === b.length && timingSafeEqual(a, b);
-}
-
-function readBody(request: IncomingMessage): Promise<Buffer | null> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    request.on('data', (chunk: Buffer) => {
-      size += chunk.length;
-      if (size <= MAX_BODY) chunks.push(chunk);
-      else resolve(null);
-    });
-    request.on('error', reject);
-    request.on('end', () => resolve(Buffer.concat(chunks)));
-  });
-}
-
-function answer(response: ServerResponse, status: number, text: string, type = 'text/plain; charset=utf-8'): void {
-  response.writeHead(status, { 'Content-Type': type, 'Content-Length': Buffer.byteLength(text) });
-  response.end(text);
 }
