@@ -12,6 +12,7 @@ import {
   testAlert,
 } from '../outputs/forward/index.ts';
 import { serveForwarder } from '../server/forward.ts';
+import { ask } from './ask.ts';
 import { CommandError, newCommand, runCommand } from './command.ts';
 
 interface CommandOptions {
@@ -50,16 +51,17 @@ export async function main(args: string[]): Promise<number> {
       case 'check':
         return check(options);
       case 'status':
-        return ask(options, 'GET', '/status');
+        return ask('forwarder', options, 'GET', '/status');
       case 'dead-letters':
         return ask(
+          'forwarder',
           options,
           'GET',
           `/dead-letters${options.output === undefined ? '' : `?output=${encodeURIComponent(options.output)}`}`,
         );
       case 'replay':
         if (options.output === undefined) throw new CommandError('replay: give --output ID', 2);
-        return ask(options, 'POST', `/dead-letters/replay?output=${encodeURIComponent(options.output)}`);
+        return ask('forwarder', options, 'POST', `/dead-letters/replay?output=${encodeURIComponent(options.output)}`);
       default:
         throw new CommandError(`there is no action ${command.args[0]}`, 2);
     }
@@ -192,22 +194,4 @@ async function check(options: CommandOptions): Promise<number> {
   }
   if (results.length === 0) process.stdout.write('no output is configured\n');
   return failed.size > 0 ? 1 : 0;
-}
-
-/** A question to the forwarder that runs. */
-async function ask({ url, token }: CommandOptions, method: string, path: string): Promise<number> {
-  let response: Response;
-  try {
-    response = await fetch(new URL(path, url), {
-      method,
-      headers: token === undefined ? {} : { Authorization: `Bearer ${token}` },
-    });
-  } catch (error) {
-    throw new CommandError(
-      `no forwarder at ${url}: ${((error as Error).cause as Error | undefined)?.message ?? (error as Error).message}`,
-    );
-  }
-  const body = await response.text();
-  (response.ok ? process.stdout : process.stderr).write(body);
-  return response.ok ? 0 : 1;
 }

@@ -18,6 +18,7 @@ import {
   startResponder,
 } from '../response/index.ts';
 import { serveResponder } from '../server/respond.ts';
+import { ask } from './ask.ts';
 import { CommandError, newCommand, runCommand } from './command.ts';
 
 interface CommandOptions {
@@ -62,11 +63,11 @@ export async function main(args: string[]): Promise<number> {
       case 'actions':
         return listActions();
       case 'log':
-        return ask(options, 'GET', '/log');
+        return ask('responder', options, 'GET', '/log');
       case 'undo':
       case 'approve':
         if (options.id === undefined) throw new CommandError(`${command.args[0]}: give --id RUN/NUMBER`, 2);
-        return ask(options, 'POST', `/${command.args[0]}?id=${encodeURIComponent(options.id)}`);
+        return ask('responder', options, 'POST', `/${command.args[0]}?id=${encodeURIComponent(options.id)}`);
       default:
         throw new CommandError(`there is no action ${command.args[0]}`, 2);
     }
@@ -226,21 +227,4 @@ async function listActions(): Promise<number> {
     );
   }
   return 0;
-}
-
-async function ask({ url, token }: CommandOptions, method: string, path: string): Promise<number> {
-  let response: Response;
-  try {
-    response = await fetch(new URL(path, url), {
-      method,
-      headers: token === undefined ? {} : { Authorization: `Bearer ${token}` },
-    });
-  } catch (error) {
-    throw new CommandError(
-      `no responder at ${url}: ${((error as Error).cause as Error | undefined)?.message ?? (error as Error).message}`,
-    );
-  }
-  const body = await response.text();
-  (response.ok ? process.stdout : process.stderr).write(body);
-  return response.ok ? 0 : 1;
 }
