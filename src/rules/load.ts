@@ -163,7 +163,7 @@ class Compiler {
     const ordered = [...collector.rules.values()].sort((a, b) => a.index - b.index);
     for (const info of ordered) {
       if (info.unknownSource || isBelow(info.priority, this.#options.minPriority)) continue;
-      guarded(report, () => {
+      report.guard(() => {
         const definition = this.#compileRule(info, rules.length, macros, substitution, usedMacros, report);
         if (definition !== null) rules.push(definition);
       });
@@ -214,7 +214,7 @@ class Compiler {
     for (const info of ordered) {
       const state: MacroState = { info, text: info.condition, expr: null, isResolved: false };
       states.set(info.name, state);
-      guarded(report, () => {
+      report.guard(() => {
         const substituted = substitution.apply(info.condition, info.conditionContext);
         state.text = substituted.text;
         state.expr = this.#parseIn(substituted, info.conditionContext);
@@ -224,7 +224,7 @@ class Compiler {
       const parsed = state.expr;
       if (parsed === null) continue;
       state.expr = null;
-      guarded(report, () => {
+      report.guard(() => {
         const { info } = state;
         const visible = (name: string) => {
           const other = states.get(name);
@@ -561,15 +561,6 @@ function isUnknown(message: string): boolean {
   return ['nonexistent field', 'invalid formatting token', 'unknown event type', 'unknown filter:'].some((text) =>
     message.includes(text),
   );
-}
-
-function guarded(report: Report, action: () => void): void {
-  try {
-    action();
-  } catch (error) {
-    if (!(error instanceof RuleError)) throw error;
-    report.error(error.code, error.message, error.context, { remedy: error.remedy });
-  }
 }
 
 function definitionsOf(

@@ -73,20 +73,11 @@ export function readRules(source: SourceText, collector: Collector, report: Repo
     const warnings = validateSchema(document);
     report.schemaValid = (report.schemaValid ?? true) && warnings.length === 0;
     report.schemaWarnings.push(...warnings);
-    guarded(report, () => {
+    report.guard(() => {
       if (document.kind === 'scalar') refuse('Rules content is not yaml', root);
       if (document.kind === 'map') refuse('Rules content is not yaml array of objects', root);
-      for (const item of document.items) guarded(report, () => readItem(item, root, collector, report));
+      for (const item of document.items) report.guard(() => readItem(item, root, collector, report));
     });
-  }
-}
-
-function guarded(report: Report, action: () => void): void {
-  try {
-    action();
-  } catch (error) {
-    if (!(error instanceof RuleError)) throw error;
-    report.error(error.code, error.message, error.context, { remedy: error.remedy });
   }
 }
 

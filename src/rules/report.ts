@@ -1,6 +1,6 @@
 import { fromByteString } from '../bytes.ts';
 import { type Code, type Diagnostic, describeCode, frame, type Note, nearest, type Place } from '../diagnostic.ts';
-import { type Context, type Location, lineAndColumn, type SourceText, snippet } from './context.ts';
+import { type Context, type Location, lineAndColumn, RuleError, type SourceText, snippet } from './context.ts';
 
 /** An error or a warning in the shape of Falco's results. */
 export interface Problem {
@@ -66,6 +66,16 @@ export class Report {
     const code = 'LOAD_DEPRECATED_ITEM';
     if (!this.failed) this.#warnings.push({ ...problem(code, message, context), deprecatedField: field });
     this.#diagnostics.push(diagnostic(code, 'warning', message, context, {}));
+  }
+
+  /** Does something, and takes for an error what it says is wrong with the rules. */
+  guard(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      if (!(error instanceof RuleError)) throw error;
+      this.error(error.code, error.message, error.context, { remedy: error.remedy });
+    }
   }
 
   result(): FileResult {
