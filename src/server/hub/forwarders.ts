@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Forwarder } from '../../outputs/forward/index.ts';
 import type { Store } from '../../store/index.ts';
 import type { DeadLetterRow, ReportRow } from '../api.ts';
 import { type Call, Refusal, type Route } from './route.ts';
@@ -9,31 +10,12 @@ export interface ForwarderAddress {
   readonly token?: string | undefined;
 }
 
+/** What a forwarder's `/status`, `/dead-letters` (the oldest first) and `/dead-letters/replay` answer. */
 interface Status {
-  readonly outputs: readonly {
-    readonly id: string;
-    readonly destination: string;
-    readonly circuit: string;
-    readonly waiting: number;
-    readonly lastError: string | null;
-    readonly failingSince: string | null;
-    readonly deadLetters: number;
-  }[];
+  readonly outputs: ReturnType<Forwarder['status']>;
 }
-
-interface Replayed {
-  readonly delivered: number;
-  readonly refused: number;
-}
-
-/** As a forwarder lists them, the oldest first. */
-interface DeadLetter {
-  readonly reason: string;
-  readonly time: string;
-  readonly rule: string;
-  readonly received: number;
-  readonly alert: string;
-}
+type DeadLetters = Awaited<ReturnType<Forwarder['deadLetters']>>;
+type Replayed = Awaited<ReturnType<Forwarder['replay']>>;
 
 /** Dead letters shown at most, the latest. */
 const LETTERS = 200;
@@ -139,7 +121,7 @@ export function createForwarders(
         access: 'viewer',
         handle: async (call): Promise<DeadLetterRow[]> => {
           const output = call.query('output') ?? '';
-          const letters = await tell<readonly DeadLetter[]>(call, `/dead-letters?output=${encodeURIComponent(output)}`);
+          const letters = await tell<DeadLetters>(call, `/dead-letters?output=${encodeURIComponent(output)}`);
           return letters
             .slice(-LETTERS)
             .reverse()
