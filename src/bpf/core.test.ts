@@ -222,12 +222,12 @@ describe('fields', () => {
 
   it('sees through flavours on both sides', () => {
     const flavoured: CraftedType[] = [INT, { kind: 'struct', name: 'task___old', size: 4, members: [['pid', 1, 0]] }];
-    const target: CraftedType[] = [
+    const moved = (name: string): CraftedType[] => [
       INT,
       ULONG,
       {
         kind: 'struct',
-        name: 'task',
+        name,
         size: 16,
         members: [
           ['x', 2, 0],
@@ -235,22 +235,9 @@ describe('fields', () => {
         ],
       },
     ];
-    const other: CraftedType[] = [
-      INT,
-      ULONG,
-      {
-        kind: 'struct',
-        name: 'task___2',
-        size: 16,
-        members: [
-          ['x', 2, 0],
-          ['pid', 1, 64],
-        ],
-      },
-    ];
-    expect(value(flavoured, target, 2, '0:0', CoreKind.FIELD_BYTE_OFFSET)).toBe(8n);
-    expect(value(flavoured, other, 2, '0:0', CoreKind.FIELD_BYTE_OFFSET)).toBe(8n);
-    expect(resolve(flavoured, target, 2, '0:0', CoreKind.FIELD_BYTE_OFFSET).what).toBe('struct task___old.pid');
+    expect(value(flavoured, moved('task'), 2, '0:0', CoreKind.FIELD_BYTE_OFFSET)).toBe(8n);
+    expect(value(flavoured, moved('task___2'), 2, '0:0', CoreKind.FIELD_BYTE_OFFSET)).toBe(8n);
+    expect(resolve(flavoured, moved('task'), 2, '0:0', CoreKind.FIELD_BYTE_OFFSET).what).toBe('struct task___old.pid');
   });
 
   it('sees through typedefs and qualifiers', () => {

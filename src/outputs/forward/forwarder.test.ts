@@ -53,6 +53,20 @@ async function forward(
   return forwarder;
 }
 
+/** Outputs that take everything, and the texts that each got. */
+function takers() {
+  const got: Record<string, string[]> = {};
+  const take = (name: string): Send => {
+    const texts: string[] = [];
+    got[name] = texts;
+    return (alerts) => {
+      texts.push(...alerts.map(({ output }) => output));
+      return undefined;
+    };
+  };
+  return { got, take };
+}
+
 const alert = (i: number, change: Record<string, unknown> = {}) =>
   Buffer.from(
     JSON.stringify({
@@ -198,13 +212,7 @@ describe('the forwarder', () => {
   });
 
   it('routes by priority and by condition; a test alert goes everywhere', async () => {
-    const got: Record<string, string[]> = { severe: [], shop: [] };
-    const take =
-      (name: string): Send =>
-      (alerts) => {
-        got[name].push(...alerts.map(({ output }) => output));
-        return undefined;
-      };
+    const { got, take } = takers();
     const forwarder = await forward(await folder(), {
       severe: { send: take('severe'), section: { minimumpriority: 'critical' } },
       shop: { send: take('shop'), section: { match: 'k8s.ns.name = shop' } },
@@ -219,13 +227,7 @@ describe('the forwarder', () => {
   });
 
   it('holds back what grouping and throttling are told to, and says how much', async () => {
-    const got: Record<string, string[]> = { grouped: [], throttled: [] };
-    const take =
-      (name: string): Send =>
-      (alerts) => {
-        got[name].push(...alerts.map(({ output }) => output));
-        return undefined;
-      };
+    const { got, take } = takers();
     const forwarder = await forward(await folder(), {
       grouped: { send: take('grouped'), section: { group: { by: ['rule'], interval: '1h' } } },
       throttled: { send: take('throttled'), section: { throttle: { count: 5, interval: '1h' } } },
