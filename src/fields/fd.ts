@@ -405,7 +405,7 @@ export const FD_FIELDS: readonly Field[] = [
     'INT64',
     'fd',
     'Number of the inode.',
-    of((fd) => fd.ino),
+    of((_, state) => state.fdInode),
   ),
   row('fd.nameraw', 'CHARBUF', 'fd', 'The path as the process wrote it, neither joined nor normalised.', rawName),
   row(

@@ -1,7 +1,7 @@
 /** Shells that are led by the network through pipes: no connection takes the place of a standard stream. */
 import { type Event, EventType } from '../event/index.ts';
 import { FdType } from '../scap/entries.ts';
-import type { Fd, State, Thread } from '../state/index.ts';
+import type { State, Thread } from '../state/index.ts';
 
 /** Most programs between the shell and the one that has the connection, in each direction. */
 const MAX_BETWEEN = 3;
@@ -15,10 +15,14 @@ const STARTS: ReadonlySet<number> = new Set([
 ]);
 
 /** What a pipe, a named one (or a file that is used as such) or a pair of sockets is known by; null for all else. */
-function pipeOf(fd: Fd | null): string | null {
+function pipeOf({ fds }: Thread, num: number): string | null {
+  const fd = fds.get(num);
   if (fd === null) return null;
   if (fd.type === FdType.FIFO) return `pipe ${fd.ino}`;
-  if (fd.type === FdType.FILE_V2) return fd.ino === 0 ? null : `file ${fd.dev} ${fd.ino}`;
+  if (fd.type === FdType.FILE_V2) {
+    const inode = fds.inodeOf(num);
+    return inode === 0 ? null : `file ${fd.dev} ${inode}`;
+  }
   if (fd.type !== FdType.UNIX_SOCK || fd.socket === null || fd.socket.unixSource === 0n) return null;
   const { unixSource: a, unixDestination: b } = fd.socket;
   return a < b ? `pair ${a} ${b}` : `pair ${b} ${a}`;
@@ -50,7 +54,7 @@ function holders(state: State, pipe: string, shell: Thread, end: 0 | 1): Thread[
   for (const thread of processes(state)) {
     if (thread === shell) continue;
     for (let fd = 0; fd < FEW; fd++) {
-      if (fd !== end && pipeOf(thread.fds.get(fd)) === pipe) {
+      if (fd !== end && pipeOf(thread, fd) === pipe) {
         found.push(thread);
         break;
       }
@@ -69,7 +73,7 @@ function reached(state: State, shell: Thread, pipe: string, towards: 0 | 1): Set
       for (const thread of holders(state, one, shell, towards)) {
         if (all.has(thread)) continue;
         all.add(thread);
-        const further = pipeOf(thread.fds.get(towards));
+        const further = pipeOf(thread, towards);
         if (further !== null) next.push(further);
       }
     }
@@ -80,11 +84,11 @@ function reached(state: State, shell: Thread, pipe: string, towards: 0 | 1): Set
 
 /** The connected programs whose commands the shell runs and whose pipes it answers to. */
 function* leaders(state: State, shell: Thread): Generator<Thread> {
-  const input = pipeOf(shell.fds.get(0));
+  const input = pipeOf(shell, 0);
   if (input === null || !takesCommands(shell)) return;
   const from = [...reached(state, shell, input, 0)].filter(isConnected);
   if (from.length === 0) return;
-  const outputs = [pipeOf(shell.fds.get(1)), pipeOf(shell.fds.get(2))].filter((pipe) => pipe !== null);
+  const outputs = [pipeOf(shell, 1), pipeOf(shell, 2)].filter((pipe) => pipe !== null);
   const to = new Set(outputs.flatMap((pipe) => [...reached(state, shell, pipe, 1)]));
   for (const thread of from) if (to.has(thread)) yield thread;
 }
@@ -96,7 +100,7 @@ export function remoteShell(event: Event, state: State): boolean | null {
   if (STARTS.has(event.type)) return !leaders(state, thread).next().done;
   const main = thread.group.main ?? thread;
   let piped = false;
-  for (let fd = 0; fd < FEW && !piped; fd++) piped = pipeOf(main.fds.get(fd)) !== null;
+  for (let fd = 0; fd < FEW && !piped; fd++) piped = pipeOf(main, fd) !== null;
   if (!piped) return false;
   for (const shell of processes(state)) {
     if (!SHELLS.has(shell.comm)) continue;

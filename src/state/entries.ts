@@ -169,7 +169,7 @@ export function* fdEntries(thread: Thread): Generator<FdEntry> {
     entries.push({
       tid: thread.tid,
       fd: num,
-      ino: (BigInt.asUintN(32, BigInt(fd.inoHigh)) << 32n) | BigInt.asUintN(32, BigInt(fd.inoLow)),
+      ino: BigInt(thread.fds.inodeOf(num)),
       type: fd.type,
       name: fd.name,
       openFlags: fd.flags,

@@ -177,11 +177,18 @@ export class Fd {
     return this.name === other.name;
   }
 
+  /** The inode, unless the table keeps one beside it (see {@link FdTable.inodeOf}). */
   get ino(): number | bigint {
     const high = this.inoHigh >>> 0;
     return high < 0x200000
       ? high * 4294967296 + (this.inoLow >>> 0)
       : (BigInt(high) << 32n) | BigInt(this.inoLow >>> 0);
+  }
+
+  /** The same, with that inode (an integer below 2^53). */
+  withInode(inode: number): Fd {
+    const { type, path, flags, status, dev, socket, pid } = this;
+    return new Fd(type, path, this.#text, flags, status, dev, inode | 0, Math.floor(inode / 4294967296), socket, pid);
   }
 
   /** The same, with or without the mark that closes it on exec; made once and kept. */
@@ -239,14 +246,26 @@ type Chunk = (Fd | null)[];
 const EMPTY: Chunk = new Array<Fd | null>(CHUNK).fill(null);
 const NO_CHUNKS: Chunk[] = [];
 
+/** In the place of an inode: that of the {@link Fd} is valid. No integer, so that V8 keeps plain doubles in the arrays. */
+export const NO_INODE = 0.5;
+
+/** Inodes of a chunk's files by position; null while none was set. */
+type Inodes = number[] | null;
+const NO_INODES: Inodes[] = [];
+
 /**
  * The file descriptors of a process (shared by its threads). A fork has a table of its own that shares its maker's chunks
  * until one of the two changes something: most forks change little, and shells keep a descriptor as high as 255.
+ *
+ * The inode of a file stands beside its {@link Fd}, so that the opens of one path share that object, whatever file is
+ * there at the time.
  */
 export class FdTable {
   /** The chunk that nearly all descriptors are in, and those behind it. */
   #first: Chunk;
   #others: Chunk[];
+  #firstInodes: Inodes = null;
+  #otherInodes: Inodes[] = NO_INODES;
   /** Bit by chunk: this table alone has it, and may write to it. */
   #own = 0;
   /** Whether {@link #others} is this table's alone. */
@@ -261,6 +280,8 @@ export class FdTable {
     } else {
       this.#first = from.#first;
       this.#others = from.#others;
+      this.#firstInodes = from.#firstInodes;
+      this.#otherInodes = from.#otherInodes;
       from.#own = 0;
       from.#ownOthers = false;
       if (from.#high !== null) this.#high = new Map(from.#high);
@@ -276,18 +297,48 @@ export class FdTable {
     return this.#high === null ? null : (this.#high.get(fd) ?? null);
   }
 
-  set(fd: number, entry: Fd): void {
-    if (fd < 0) return;
+  /** The inode of the file that a descriptor stands for; 0 where there is none. */
+  inodeOf(fd: number): number | bigint {
+    const entry = this.get(fd);
+    if (entry === null) return 0;
+    const kept = this.keptInode(fd);
+    return kept === NO_INODE ? entry.ino : kept;
+  }
+
+  /** What {@link set} was given as the inode of a descriptor in the table; {@link NO_INODE} when that of the entry is valid. */
+  keptInode(fd: number): number {
+    const index = fd >>> CHUNK_BITS;
+    const inodes = index === 0 ? this.#firstInodes : index <= this.#others.length ? this.#otherInodes[index - 1] : null;
+    return inodes === null || inodes === undefined ? NO_INODE : (inodes[fd & (CHUNK - 1)] as number);
+  }
+
+  /**
+   * @param inode of the file, when it is not the entry's own
+   * @returns what stands in the table now: the entry, or one with the inode where that has no place beside it
+   */
+  set(fd: number, entry: Fd, inode: number = NO_INODE): Fd {
+    if (fd < 0) return entry;
     if (fd >= CHUNKED) {
       this.#high ??= new Map();
       if (!this.#high.has(fd)) this.size++;
-      this.#high.set(fd, entry);
-      return;
+      const own = inode === NO_INODE ? entry : entry.withInode(inode);
+      this.#high.set(fd, own);
+      return own;
     }
-    const chunk = this.#writable(fd >>> CHUNK_BITS);
+    const index = fd >>> CHUNK_BITS;
+    const chunk = this.#writable(index);
     const at = fd & (CHUNK - 1);
     if (chunk[at] === null) this.size++;
     chunk[at] = entry;
+    let inodes = index === 0 ? this.#firstInodes : this.#otherInodes[index - 1];
+    if (inodes === null || inodes === undefined) {
+      if (inode === NO_INODE) return entry;
+      inodes = new Array<number>(CHUNK).fill(NO_INODE);
+      if (index === 0) this.#firstInodes = inodes;
+      else this.#otherInodes[index - 1] = inodes;
+    }
+    inodes[at] = inode;
+    return entry;
   }
 
   delete(fd: number): void {
@@ -308,6 +359,7 @@ export class FdTable {
     if (index === 0) {
       if (!owned) {
         this.#first = this.#first.slice();
+        if (this.#firstInodes !== null) this.#firstInodes = this.#firstInodes.slice();
         this.#own |= bit;
       }
       return this.#first;
@@ -315,12 +367,15 @@ export class FdTable {
     if (owned) return this.#others[index - 1] as Chunk;
     if (!this.#ownOthers) {
       this.#others = this.#others.slice();
+      this.#otherInodes = this.#otherInodes.slice();
       this.#ownOthers = true;
     }
     const others = this.#others;
     while (others.length < index) others.push(EMPTY);
+    while (this.#otherInodes.length < index) this.#otherInodes.push(null);
     const own = (others[index - 1] as Chunk).slice();
     others[index - 1] = own;
+    this.#otherInodes[index - 1] = this.#otherInodes[index - 1]?.slice() ?? null;
     this.#own |= bit;
     return own;
   }
@@ -329,7 +384,7 @@ export class FdTable {
   withoutCloseOnExec(): FdTable {
     const kept = new FdTable();
     this.forEach((entry, fd) => {
-      if ((entry.flags & OpenFlag.CLOEXEC) === 0) kept.set(fd, entry);
+      if ((entry.flags & OpenFlag.CLOEXEC) === 0) kept.set(fd, entry, this.keptInode(fd));
     });
     return kept;
   }
@@ -337,6 +392,8 @@ export class FdTable {
   clear(): void {
     this.#first = EMPTY;
     this.#others = NO_CHUNKS;
+    this.#firstInodes = null;
+    this.#otherInodes = NO_INODES;
     this.#own = 0;
     this.#ownOthers = false;
     this.#high = null;

@@ -1,7 +1,7 @@
 import { type Event, EventType } from '../event/index.ts';
 import { FdType } from '../scap/entries.ts';
 import { CARRIES_FILE, FD_PARAM, PARAM_COUNT } from './classes.ts';
-import { Fd, FdStatus, OpenFlag, plainFd } from './fd.ts';
+import { Fd, FdStatus, NO_INODE, OpenFlag, plainFd } from './fd.ts';
 import { joinPath, normalise, type Path } from './paths.ts';
 import { low, text, u32 } from './read.ts';
 import type { State } from './state.ts';
@@ -232,50 +232,44 @@ function opened(
   inoLow: number,
   inoHigh: number,
 ): void {
+  // The inode stands in the table, unless it is no exact double.
+  const isOwn = inoHigh >>> 0 >= 0x200000;
   let fd = path.opened;
   if (
     fd === null ||
+    isOwn ||
     path.openedFlags !== (flags | 0) ||
-    path.openedInoLow !== inoLow ||
-    path.openedInoHigh !== inoHigh ||
     path.openedDev !== (dev | 0) ||
     path.openedStatus !== status
   ) {
     const before = fd;
     fd = path.openedBefore;
-    if (
-      fd === null ||
-      fd.flags !== flags ||
-      fd.inoLow !== inoLow ||
-      fd.inoHigh !== inoHigh ||
-      fd.dev !== dev ||
-      fd.status !== status
-    ) {
+    if (fd === null || isOwn || fd.flags !== flags || fd.dev !== dev || fd.status !== status) {
       const kind = (flags & OpenFlag.DIRECTORY) !== 0 ? FdType.DIRECTORY : FdType.FILE_V2;
-      fd = new Fd(kind, path, '', flags, status, dev, inoLow, inoHigh, null, 0);
+      fd = new Fd(kind, path, '', flags, status, dev, isOwn ? inoLow : 0, isOwn ? inoHigh : 0, null, 0);
     }
-    path.openedBefore = before;
-    path.opened = fd;
-    path.openedFlags = flags | 0;
-    path.openedStatus = status;
-    path.openedDev = dev | 0;
-    path.openedInoLow = inoLow;
-    path.openedInoHigh = inoHigh;
+    if (!isOwn) {
+      path.openedBefore = before;
+      path.opened = fd;
+      path.openedFlags = flags | 0;
+      path.openedStatus = status;
+      path.openedDev = dev | 0;
+    }
   }
-  thread.fds.set(num, fd);
-  state.fd = fd;
+  state.fd = thread.fds.set(num, fd, isOwn ? NO_INODE : inoHigh * 4294967296 + (inoLow >>> 0));
   state.fdNum = num;
 }
 
 /** The fd stays the event's although it is gone from the table. */
 export function closeFd(state: State, event: Event, thread: Thread): void {
-  if (low(event, 0, -1) >= 0) thread.fds.delete(state.fdNum);
+  if (low(event, 0, -1) < 0) return;
+  state.closedInode = thread.fds.keptInode(state.fdNum);
+  thread.fds.delete(state.fdNum);
 }
 
 /** Puts an fd into the table; it becomes the one that the event is about. */
-export function put(state: State, thread: Thread, num: number, fd: Fd): void {
-  thread.fds.set(num, fd);
-  state.fd = fd;
+export function put(state: State, thread: Thread, num: number, fd: Fd, inode: number = NO_INODE): void {
+  state.fd = thread.fds.set(num, fd, inode);
   state.fdNum = num;
 }
 
@@ -291,7 +285,7 @@ export function dup(state: State, event: Event, thread: Thread): void {
     return;
   }
   const marked = event.type === DUP3 && (u32(event, 3, 0) & OpenFlag.CLOEXEC) !== 0;
-  put(state, thread, num, from.closingOnExec(marked));
+  put(state, thread, num, from.closingOnExec(marked), thread.fds.keptInode(state.fdNum));
 }
 
 /** PPM_FCNTL_* commands. */
@@ -311,9 +305,10 @@ export function fcntl(state: State, event: Event, thread: Thread): void {
     if (command !== F_SETFD) thread.fds.delete(result);
     return;
   }
+  const inode = thread.fds.keptInode(state.fdNum);
   // FD_CLOEXEC is 1.
-  if (command === F_SETFD) thread.fds.set(state.fdNum, from.closingOnExec((low(event, 3, 0) & 1) !== 0));
-  else put(state, thread, result, from.closingOnExec(command === F_DUPFD_CLOEXEC));
+  if (command === F_SETFD) thread.fds.set(state.fdNum, from.closingOnExec((low(event, 3, 0) & 1) !== 0), inode);
+  else put(state, thread, result, from.closingOnExec(command === F_DUPFD_CLOEXEC), inode);
 }
 
 export function pipe(state: State, event: Event, thread: Thread): void {
@@ -377,8 +372,9 @@ export function pidfdGetfd(state: State, event: Event, thread: Thread): void {
   if (num < 0) return;
   const pidfd = thread.fds.get(low(event, 1, -1));
   const target = pidfd === null ? null : state.threads.get(pidfd.pid);
-  const fd = target === null ? null : target.fds.get(low(event, 2, -1));
-  if (fd !== null) put(state, thread, num, fd);
+  const there = low(event, 2, -1);
+  const fd = target === null ? null : target.fds.get(there);
+  if (target !== null && fd !== null) put(state, thread, num, fd, target.fds.keptInode(there));
 }
 
 /** CLOSE_RANGE_CLOEXEC marks them instead. */
@@ -397,7 +393,7 @@ export function closeRange(event: Event, thread: Thread): void {
   for (const num of hit) {
     const fd = fds.get(num);
     if (fd === null) continue;
-    if (mark) fds.set(num, fd.closingOnExec(true));
+    if (mark) fds.set(num, fd.closingOnExec(true), fds.keptInode(num));
     else fds.delete(num);
   }
 }

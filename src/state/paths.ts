@@ -17,15 +17,13 @@ export class Path {
   #slash = -2;
 
   /**
-   * The last file opened here, with what tells it from others of this path (as signed 32-bit numbers, beside the
+   * What was opened here last, with what tells it from other opens of this path (as signed 32-bit numbers, beside the
    * reference so that the object itself need not be read): opening it again with the same outcome needs no new one.
    */
   opened: Fd | null = null;
   openedFlags = 0;
   openedStatus = 0;
   openedDev = 0;
-  openedInoLow = 0;
-  openedInoHigh = 0;
   /** The one opened before that. */
   openedBefore: Fd | null = null;
 

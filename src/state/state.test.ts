@@ -316,9 +316,41 @@ describe('files', () => {
     const first = state.fd;
     openat(1, 4, '/etc/passwd', { ino: 5n });
     expect(state.fd).toBe(first);
-    openat(1, 5, '/etc/passwd', { ino: 6n });
+    openat(1, 5, '/etc/passwd', { flags: 2 });
     expect(state.fd).not.toBe(first);
-    expect([state.fd?.ino, state.fd?.path]).toEqual([6, first?.path]);
+    expect(state.fd?.path).toBe(first?.path);
+  });
+
+  test('descriptors of one path have the inodes of their own files', () => {
+    const { state, send, fork, openat } = machine();
+    const inodes = (tid: number, ...fds: number[]) => fds.map((fd) => state.threads.get(tid)?.fds.inodeOf(fd));
+    const large = 2n ** 60n + 1n;
+    openat(1, 3, '/tmp/x', { ino: 5n });
+    openat(1, 40, '/tmp/x', { ino: 6n, flags: (1 << 12) | 1 });
+    expect([state.fdInode, state.fd?.path]).toEqual([6, state.threads.get(1)?.fds.get(3)?.path]);
+    openat(1, 5, '/tmp/x', { ino: large });
+    expect(state.fdInode).toBe(large);
+    openat(1, 2000, '/tmp/x', { ino: 8n });
+    expect(state.fdInode).toBe(8);
+    expect(inodes(1, 3, 40, 5, 2000, 7)).toEqual([5, 6, large, 8, 0]);
+    // Copies are of the same file, wherever they stand.
+    send(1, 'SYSCALL_DUP2_X', { res: 9, oldfd: 3, newfd: 9 });
+    send(1, 'SYSCALL_FCNTL_X', { res: 41, fd: 3, cmd: 1 });
+    send(1, 'SYSCALL_DUP3_X', { res: 3000, oldfd: 3, newfd: 3000, flags: 1 << 12 });
+    expect(state.fdInode).toBe(5);
+    send(1, 'SYSCALL_FCNTL_X', { res: 0, fd: 9, cmd: 3, arg: 1 });
+    expect(inodes(1, 9, 41, 3000)).toEqual([5, 5, 5]);
+    // A fork has them; what one of the two opens is not the other's.
+    fork(1, 20);
+    openat(20, 3, '/tmp/x', { ino: 50n });
+    expect([...inodes(1, 3), ...inodes(20, 3, 40, 2000)]).toEqual([5, 50, 6, 8]);
+    send(20, 'SYSCALL_EXECVE_19_X', { res: 0, comm: 'x', exe: 'x', pid: 20, tid: 20 });
+    expect(inodes(20, 3, 40, 9, 41, 3000)).toEqual([50, 0, 0, 5, 0]);
+    // The event of the close can still say which file it was.
+    send(1, 'SYSCALL_CLOSE_X', { res: 0, fd: 40 });
+    expect([state.fdInode, ...inodes(1, 40)]).toEqual([6, 0]);
+    send(1, 'SYSCALL_MEMFD_CREATE_X', { fd: 3, name: 'code' });
+    expect([state.fdInode, ...inodes(1, 3)]).toEqual([0, 0]);
   });
 
   test.each([

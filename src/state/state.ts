@@ -5,7 +5,7 @@ import { CLASS, Class, FD_PARAM, PARAM_COUNT } from './classes.ts';
 import { parseContainer } from './container-json.ts';
 import { CgroupMemo, type ContainerInfo, type PodInfo } from './containers.ts';
 import { fdEntries, fdOfEntry, processOfThread, settleSocketRoles, threadOfEntry } from './entries.ts';
-import type { Fd } from './fd.ts';
+import { type Fd, NO_INODE } from './fd.ts';
 import {
   chdir,
   chroot,
@@ -128,6 +128,8 @@ export class State {
   fdNum = -1;
   /** The path that an open names, whether it succeeded or not; null on other events. */
   path: Path | null = null;
+  /** What the table kept as the inode of the fd that was closed last. */
+  closedInode = NO_INODE;
   /** The event gave its fd another name (`fd.name_changed`). */
   fdNameChanged = false;
 
@@ -177,6 +179,15 @@ export class State {
     this.#exists = options.exists ?? null;
     this.lookup = options.lookup ?? null;
     this.#containerUsers = options.containerUsers ?? null;
+  }
+
+  /** The inode of the file that {@link fd} is; 0 when there is none. */
+  get fdInode(): number | bigint {
+    const { fd, fdNum, thread } = this;
+    if (fd === null || thread === null) return fd?.ino ?? 0;
+    // After a close nothing is there any more.
+    const kept = thread.fds.get(fdNum) === fd ? thread.fds.keptInode(fdNum) : this.closedInode;
+    return kept === NO_INODE ? fd.ino : kept;
   }
 
   /** Takes one event; never throws on what a producer can write. */
