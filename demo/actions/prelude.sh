@@ -1,12 +1,7 @@
-# What every act stands on: the machine's directories are covered by writable layers of a private mount namespace, so
-# that nothing outside changes. Run by `unshare --mount`; $scratch is an empty directory.
+# What every act stands on, after layers.sh.
 set -u
 export HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-mount -t tmpfs none "$scratch"
-for dir in etc root usr/bin usr/sbin usr/lib var/log var/lib/dpkg home var/spool; do
-  mkdir -p "$scratch/upper/$dir" "$scratch/workdir/$dir"
-  mount -t overlay overlay -o "lowerdir=/$dir,upperdir=$scratch/upper/$dir,workdir=$scratch/workdir/$dir" "/$dir" || exit 1
-done
+cover etc root usr/bin usr/sbin usr/lib var/log var/lib/dpkg home var/spool
 mount -t tmpfs -o exec none /dev/shm
 mount -t tmpfs -o exec none /var/tmp
 tools=$scratch/tools

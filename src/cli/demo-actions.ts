@@ -47,7 +47,7 @@ export function demoCommand(
       return `${say}(\n${body}) >/dev/null 2>&1 </dev/null || true\n`;
     });
   const engine = place === 'engine' ? [text('enter-engine.sh'), 'kill $daemon; wait $daemon\n'] : ['', ''];
-  const script = `scratch=$1 port=$2 acts=$3\n${text('prelude.sh')}${engine[0]}${acts.join('')}${engine[1]}`;
+  const script = `scratch=$1 port=$2 acts=$3\n${text('layers.sh')}${text('prelude.sh')}${engine[0]}${acts.join('')}${engine[1]}`;
   const inside = ['unshare', '--mount', 'sh', '-c', script, 'sh', scratch, String(port), fileURLToPath(FOLDER)];
   return place === 'container' ? [fileURLToPath(new URL('enter-container.sh', FOLDER)), ...inside] : inside;
 }

@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cannotWatch } from '../actions/watch.ts';
-import { ROOT, windhover } from '../live/sensor.ts';
+import { ALL_MATCHES, ROOT, watched } from '../live/sensor.ts';
 
 /** Everyday work raises at most one alert with the rules that come with the program; docs/noise.md has the figures. */
 
 const FOLDER = fileURLToPath(new URL('.', import.meta.url));
-const text = (name: string): string => readFileSync(`${FOLDER}${name}`, 'utf8');
+const text = (path: string): string => readFileSync(path, 'utf8');
 /** What a script needs that not every machine has, as a shell condition. */
 const NEEDS: Readonly<Record<string, string>> = {
   npm: 'command -v npm',
@@ -38,34 +38,17 @@ test.for(scripts)('%s', async (name, context) => {
   const reason = cannotWatch() ?? missing(name);
   if (reason !== undefined) context.skip(reason);
   const scratch = mkdtempSync(`${folder}/${name}-`);
-  const script = `scratch=$1\n${text('prelude.sh')}${text(`${name}.sh`)}`;
+  const parts = [`${ROOT}demo/actions/layers.sh`, `${FOLDER}prelude.sh`, `${FOLDER}${name}.sh`];
+  const script = `scratch=$1\n${parts.map(text).join('')}`;
   // The machine's own tools, not those of the checkout, which may stand in a temporary directory.
   const PATH = (process.env.PATH ?? '')
     .split(':')
     .filter((entry) => !entry.includes('node_modules'))
     .join(':');
-  const run = await windhover([
-    'run',
-    '--format',
-    'json',
-    '-o',
-    'rule_matching=all',
-    '-o',
-    'append_output=[]',
-    '-r',
-    `${ROOT}rules`,
-    '--',
-    'env',
-    `PATH=${PATH}`,
-    'unshare',
-    '--mount',
-    '--net',
-    'sh',
-    '-c',
-    script,
-    name,
-    scratch,
-  ]);
+  const run = await watched(
+    [...ALL_MATCHES, '-r', `${ROOT}rules`],
+    ['env', `PATH=${PATH}`, 'unshare', '--mount', '--net', 'sh', '-c', script, name, scratch],
+  );
   expect(run.status, run.stderr).toBe(0);
   const raised = run.alerts.map(({ rule, output }) => `${rule}: ${output.slice(0, 300)}`);
   expect(raised.length, raised.join('\n')).toBeLessThanOrEqual(1);

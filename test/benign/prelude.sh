@@ -1,11 +1,6 @@
-# What the machine's directories are during the everyday work of these scripts: writable layers of a private mount
-# namespace. Its network is loopback alone.
+# What everyday work stands on, after demo/actions/layers.sh. Its network is loopback alone.
 set -eu
-mount -t tmpfs none "$scratch"
-for dir in etc usr var root; do
-  mkdir -p "$scratch/upper/$dir" "$scratch/workdir/$dir"
-  mount -t overlay overlay -o "lowerdir=/$dir,upperdir=$scratch/upper/$dir,workdir=$scratch/workdir/$dir" "/$dir"
-done
+cover etc usr var root
 mount -t tmpfs -o exec none /home
 mount -t tmpfs none /run
 ip link set lo up

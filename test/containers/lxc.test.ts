@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { windhover } from '../live/sensor.ts';
+import { watched } from '../live/sensor.ts';
 import { busyboxRoot, enginesMissing } from './engines.ts';
 
 const RULES = fileURLToPath(new URL('rules.yaml', import.meta.url));
@@ -24,7 +24,7 @@ test('a container of LXC has a name and a type, without an engine that could be 
   writeFileSync(join(folder, 'web/config'), `${settings.join('\n')}\n`);
   const at = `-P ${folder} -n web`;
   const script = `lxc-start ${at} && lxc-attach ${at} -- /bin/true windhover-mark-lxc; lxc-stop ${at} -k`;
-  const { alerts, stderr } = await windhover(['run', '--format', 'json', '-r', RULES, '--', 'sh', '-c', script]);
+  const { alerts, stderr } = await watched(['-r', RULES], ['sh', '-c', script]);
   rmSync(folder, { recursive: true });
   expect(alerts, stderr).toHaveLength(1);
   expect(alerts[0]?.rule).toBe('Program in container');

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { demoCommand } from '../../src/cli/demo-actions.ts';
 import { cannotWatch } from '../actions/watch.ts';
-import { type AlertLine, ROOT, type Run, windhover } from '../live/sensor.ts';
+import { ALL_MATCHES, type AlertLine, ROOT, type Run, watched } from '../live/sensor.ts';
 
 /**
  * Ways around a watcher, A01 to A35 (docs/threat-model.md has a row for each): every one is done by a real program
@@ -93,21 +93,10 @@ beforeAll(async () => {
     place: 'host' as const,
     body: `out=${folder} ev=${program} ports=${ports.join(',')}\n${SETUP}\n${stage}\n`,
   }));
-  run = await windhover([
-    'run',
-    '--format',
-    'json',
-    '-o',
-    'rule_matching=all',
-    '-o',
-    'append_output=[]',
-    '-r',
-    `${ROOT}rules`,
-    '-r',
-    rules,
-    '--',
-    ...demoCommand(actions, 'host', { scratch, port: 0, announce: false }),
-  ]);
+  run = await watched(
+    [...ALL_MATCHES, '-r', `${ROOT}rules`, '-r', rules],
+    demoCommand(actions, 'host', { scratch, port: 0, announce: false }),
+  );
 }, 300_000);
 afterAll(() => {
   for (const server of servers) server.close();

@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type AlertLine, ROOT, windhover } from './sensor.ts';
+import { ALL_MATCHES, type AlertLine, ROOT, replayed, watched } from './sensor.ts';
 
 /**
  * The official rules, unmodified, on a scripted workload: each act raises the alert that it is about, and the
@@ -16,10 +16,9 @@ const present = FILES.every((file) => existsSync(file));
 const SCRIPT = `${ROOT}test/live/fixtures/official.sh`;
 
 /** The acts of the script by the rule that stands before each. */
-const EXPECTED = readFileSync(SCRIPT, 'utf8')
+const EXPECTED = (readFileSync(SCRIPT, 'utf8').split('\nact() ')[1] ?? '')
   .split('\n')
-  .filter((line) => /^# [A-Z]/.test(line))
-  .slice(3)
+  .filter((line) => line.startsWith('# '))
   .map((line) => line.slice(2));
 
 let folder = '';
@@ -29,7 +28,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const rules = FILES.flatMap((file) => ['-r', file]);
-const options = ['-o', 'rule_matching=all', '-o', 'append_output=[]'];
+const options = [...ALL_MATCHES, ...rules];
 
 describe('the official rules', () => {
   test('live, and again from the recording', async (context) => {
@@ -37,41 +36,20 @@ describe('the official rules', () => {
     const recording = `${folder}/official.scap`;
     const scratch = mkdtempSync(`${folder}/scratch-`);
     const command = ['unshare', '--mount', SCRIPT, scratch];
-    const live = await windhover([
-      'run',
-      '--format',
-      'json',
-      '--record',
-      recording,
-      ...options,
-      ...rules,
-      '--',
-      ...command,
-    ]);
+    const live = await watched(['--record', recording, ...options], command);
     expect(live.status, live.stderr).toBe(0);
     const fired = new Set(live.alerts.map((alert) => alert.rule));
     expect(EXPECTED.filter((rule) => !fired.has(rule))).toEqual([]);
 
-    const replayed = await windhover(['replay', '-o', 'json_output=true', ...options, ...rules, recording]);
-    expect(replayed.status, replayed.stderr).toBe(0);
-    expect(replayed.alerts.map(comparable)).toEqual(live.alerts.map(comparable));
+    const again = await replayed(options, recording);
+    expect(again.status, again.stderr).toBe(0);
+    expect(again.alerts.map(comparable)).toEqual(live.alerts.map(comparable));
   });
 
   test('live without a recording: opens that no rule wants stay in the kernel', async (context) => {
     if (!present) context.skip('the official rules are not here (set WINDHOVER_SHARED)');
     const scratch = mkdtempSync(`${folder}/scratch-`);
-    const live = await windhover([
-      'run',
-      '--format',
-      'json',
-      ...options,
-      ...rules,
-      '--',
-      'unshare',
-      '--mount',
-      SCRIPT,
-      scratch,
-    ]);
+    const live = await watched(options, ['unshare', '--mount', SCRIPT, scratch]);
     expect(live.status, live.stderr).toBe(0);
     const fired = new Set(live.alerts.map((alert) => alert.rule));
     expect(EXPECTED.filter((rule) => !fired.has(rule))).toEqual([]);

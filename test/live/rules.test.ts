@@ -5,14 +5,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DEMO_RULES, demoActions, demoCommand, demoOptions, PLACES } from '../../src/cli/demo-actions.ts';
 import { cannotWatch } from '../actions/watch.ts';
 import { enginesMissing } from '../containers/engines.ts';
-import { type AlertLine, ROOT, windhover } from './sensor.ts';
+import { ALL_MATCHES, type AlertLine, ROOT, replayed, watched } from './sensor.ts';
 
 /**
  * The rules that come with the program, on real processes: each act of demo/actions raises its rule, and the
  * recording of the run raises it again.
  */
 
-const SETTINGS = ['-o', 'rule_matching=all', '-o', 'append_output=[]', '-o', 'rules=[{enable: {rule: "*"}}]'];
+const SETTINGS = [...ALL_MATCHES, '-o', 'rules=[{enable: {rule: "*"}}]'];
 const ACTIONS = demoActions();
 
 let folder = '';
@@ -38,23 +38,18 @@ describe.each(PLACES)('acts in the place %s', (place) => {
     const recording = `${folder}/${place}.scap`;
     const scratch = mkdtempSync(`${folder}/scratch-`);
     const { port } = server.address() as { port: number };
-    const live = await windhover([
-      'run',
-      '--format',
-      'json',
-      '--record',
-      recording,
-      ...SETTINGS,
-      ...demoOptions(place, scratch).flatMap((option) => ['-o', option]),
-      ...RULES,
-      '--',
-      ...demoCommand(ACTIONS, place, { scratch, port, announce: false }),
-    ]);
+    const live = await watched(
+      [
+        ...['--record', recording, ...SETTINGS, ...RULES],
+        ...demoOptions(place, scratch).flatMap((option) => ['-o', option]),
+      ],
+      demoCommand(ACTIONS, place, { scratch, port, announce: false }),
+    );
     expect(live.status, live.stderr).toBe(0);
     const wanted = ACTIONS.filter((action) => action.place === place).map((action) => action.rule);
     expect(missing(wanted, live.alerts)).toEqual([]);
 
-    const again = await windhover(['replay', '-o', 'json_output=true', ...SETTINGS, ...RULES, recording]);
+    const again = await replayed([...SETTINGS, ...RULES], recording);
     expect(again.status, again.stderr).toBe(0);
     expect(missing(wanted, again.alerts).filter((rule) => rule !== NAMED)).toEqual([]);
   });

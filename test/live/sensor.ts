@@ -21,6 +21,19 @@ export interface Run {
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
+/** Every rule that matches raises its alert, and no alert has fields that its rule does not name. */
+export const ALL_MATCHES: readonly string[] = ['-o', 'rule_matching=all', '-o', 'append_output=[]'];
+
+/** The alerts of a command, run under the program. */
+export function watched(options: readonly string[], command: readonly string[]): Promise<Run> {
+  return windhover(['run', '--format', 'json', ...options, '--', ...command]);
+}
+
+/** The alerts of a recording. */
+export function replayed(options: readonly string[], recording: string): Promise<Run> {
+  return windhover(['replay', '-o', 'json_output=true', ...options, recording]);
+}
+
 /** Runs the program as a user would; whatever it watches is scoped to what it starts. */
 export function windhover(args: readonly string[], environment: Record<string, string> = {}): Promise<Run> {
   return new Promise((resolve, reject) => {
