@@ -1,8 +1,8 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../ports.ts';
 
 /** A real PostgreSQL for a test: a cluster of its own on a free port of loopback. */
 export interface Database {
@@ -18,15 +18,6 @@ export function postgresPrograms(): string | null {
   const debian = '/usr/lib/postgresql';
   if (existsSync(debian)) for (const version of readdirSync(debian)) roots.unshift(join(debian, version, 'bin'));
   return roots.find((root) => existsSync(join(root, 'initdb')) && existsSync(join(root, 'postgres'))) ?? null;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const probe = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as { port: number };
-      probe.close(() => resolve(port));
-    });
-  });
 }
 
 export async function startPostgres(programs: string): Promise<Database> {

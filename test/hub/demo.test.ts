@@ -1,21 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { cannotWatch } from '../actions/watch.ts';
 import { ROOT } from '../live/sensor.ts';
+import { freePort } from '../ports.ts';
 import { CHROMIUM } from './browser.ts';
 
 /** What somebody who has never seen it does after `npm start`: open the page, find out what happened, why, and how to silence it. */
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const probe = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as { port: number };
-      probe.close(() => resolve(port));
-    });
-  });
 
 const reason = CHROMIUM === null ? 'Chromium is not installed' : (cannotWatch() ?? null);
 let tree: ChildProcess | null = null;

@@ -9,6 +9,7 @@ import { DEMO_RULES, demoActions, demoCommand, type Place } from '../../src/cli/
 import { SENSOR_FIELDS } from '../../src/cli/up.ts';
 import { parseQuery } from '../../src/store/index.ts';
 import { ROOT } from '../live/sensor.ts';
+import { freePort } from '../ports.ts';
 import { PASSWORD, type Running, startBrowser } from './browser.ts';
 
 /**
@@ -33,14 +34,6 @@ export interface World extends Running {
   /** A file that an act changes and the responder takes away. */
   readonly startUpFile: string;
 }
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const probe = createTcpServer().listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as { port: number };
-      probe.close(() => resolve(port));
-    });
-  });
 
 const listening = (server: Server | HttpServer): Promise<number> =>
   new Promise((resolve) => {

@@ -1,7 +1,7 @@
-import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type RunningSensor, startSensor } from '../containers/sensor.ts';
+import { freePort } from '../ports.ts';
 
 /** The rule and the configuration key of the project's introduction, as printed there. */
 
@@ -15,16 +15,6 @@ beforeAll(async () => {
   sensor = await startSensor(null, ['-r', RULES, '-o', `k8s_audit_endpoint=http://kube-apiserver:${port}/audit`]);
 }, 60_000);
 afterAll(() => sensor?.stop());
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 function creation(name: string, namespace: string, change: object = {}): object {
   return {

@@ -11,11 +11,11 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { BUILT, type Daemon, endTasks, orFail, run, startContainerd } from '../containers/engines.ts';
 import { makeCgroup } from '../containers/sensor.ts';
+import { freePorts } from '../ports.ts';
 
 export const KUBELITE = join(BUILT, 'kubelite');
 export const HELM = join(BUILT, 'helm');
@@ -265,20 +265,6 @@ async function until(what: string, attempt: () => Promise<unknown>, folder: stri
     .filter((name) => name.endsWith('.log'))
     .map((name) => `${name}: ${readFileSync(join(folder, name), 'utf8').slice(-500)}`);
   throw new Error(`${what} does not get ready: ${failure}\n${logs.join('\n')}`);
-}
-
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve) => {
-          server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port));
-        }),
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
-  return ports;
 }
 
 /** A new group of the cpuset hierarchy has no processors before it is given some. */

@@ -8,7 +8,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { busyboxRoot, criImage, enginesMissing, run } from '../containers/engines.ts';
 import { type RunningSensor, startSensor } from '../containers/sensor.ts';
 import { type AlertLine, ROOT } from '../live/sensor.ts';
-import { type Cluster, clusterMissing, freePorts, HELM, KUBELITE, startCluster } from './cluster.ts';
+import { freePorts } from '../ports.ts';
+import { type Cluster, clusterMissing, HELM, KUBELITE, startCluster } from './cluster.ts';
 
 /**
  * A real Kubernetes of one node. The sensor runs in it as users run it: as the chart's DaemonSet, and as the one of the

@@ -10,6 +10,7 @@ import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { makeCertificate } from '../peers/index.ts';
+import { freePort } from '../ports.ts';
 import { HOSTILE } from './alert.ts';
 
 /** The commands as processes: routes, signals, certificates. */
@@ -53,14 +54,6 @@ afterAll(() => {
 });
 
 let files = 0;
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 function writeConfig(config: unknown, name = `config-${files++}.yaml`): string {
   const file = join(folder, name);
   writeFileSync(file, stringify(config));

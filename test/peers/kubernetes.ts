@@ -1,11 +1,11 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import { createKubeClient, type KubeClient, loadKubeConfig } from '../../src/kube/index.ts';
+import { freePort } from '../ports.ts';
 
 /** etcd, API server and controllers in one program (test/kubernetes/setup.sh). */
 const KUBELITE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'windhover-test', 'bin', 'kubelite');
@@ -22,14 +22,6 @@ export function missingKubernetes(): string | null {
   if (existsSync(KUBELITE)) return null;
   if (process.env.CI) throw new Error(`${KUBELITE} is missing: run test/kubernetes/setup.sh`);
   return 'kubelite is not built (test/kubernetes/setup.sh)';
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** A real control plane without nodes: what runs no container can be tried on it. */
