@@ -29,6 +29,7 @@ function rulesOf(conditions: readonly string[]): readonly Rule[] {
 
 interface Connection {
   readonly client: string;
+  readonly server: string;
   readonly from: number;
   readonly to: number;
 }
@@ -40,8 +41,11 @@ function judge(rules: readonly Rule[], connections: readonly Connection[]): [str
   const engine = createEngine(rules, state, { matching: 'all', onMatch: (rule) => found.push(rule.name) });
   const compiled: string[][] = [];
   const interpreted: string[][] = [];
-  connections.forEach(({ client, from, to }, i) => {
-    const tuple = inetTuple(client, from, '10.0.0.7', to);
+  for (const address of ['\x7f\0\0\x01', '\x0a\0\0\x07']) {
+    state.sink.interface({ address, netmask: '', broadcast: '', linkSpeed: 0n, name: 'eth0' });
+  }
+  connections.forEach(({ client, server, from, to }, i) => {
+    const tuple = inetTuple(client, from, server, to);
     const event = viewEvent(buildEvent(ACCEPT, { tid: 100, params: { fd: 5, tuple } }), i + 1);
     state.apply(event);
     found = [];
@@ -57,7 +61,16 @@ function judge(rules: readonly Rule[], connections: readonly Connection[]): [str
 }
 
 const port = fc.constantFrom(1, 22, 79, 80, 81, 443, 1023, 1024, 40000, 40001, 65535);
-const connection = fc.record({ client: fc.constantFrom('127.0.0.1', '192.168.1.9'), from: port, to: port });
+const address = fc.constantFrom(
+  '127.0.0.1',
+  '192.168.1.9',
+  '192.168.2.1',
+  '10.0.0.7',
+  '10.0.0.8',
+  '8.8.8.8',
+  '0.0.0.0',
+);
+const connection = fc.record({ client: address, server: address, from: port, to: port });
 const condition = fc.constantFrom(
   'fd.sport = 80',
   'fd.cport > 1024',
@@ -73,6 +86,16 @@ const condition = fc.constantFrom(
   'fd.name != ""',
   'fd.cproto = "80"',
   'fd.net = 192.168.0.0/16',
+  'fd.snet in (10.0.0.0/29, 8.0.0.0/8)',
+  'fd.sip = 10.0.0.7',
+  'fd.cip != 127.0.0.1',
+  'fd.ip in (8.8.8.8, 192.168.2.1)',
+  'fd.ip != 8.8.8.8',
+  'fd.rip = 10.0.0.8',
+  'fd.lip in (127.0.0.1, 10.0.0.7)',
+  'not fd.rnet in (10.0.0.0/8)',
+  'fd.sip exists',
+  'fd.cip = val(fd.sip)',
   'tolower(fd.name) contains :443',
   'fd.connected = true',
 );
@@ -88,10 +111,15 @@ describe('signatures of sockets', () => {
     );
   });
 
-  test('a connection from yet another port is known', () => {
+  test('a connection from yet another host and port is known', () => {
     const spy = vi.spyOn(Scope.prototype, 'signature');
     const rules = rulesOf(['fd.sport = 80 and fd.name startswith /etc/', 'fd.sport = 22 and proc.name = x']);
-    const many = Array.from({ length: 100 }, (_, i) => ({ client: '127.0.0.1', from: 30000 + i, to: 80 }));
+    const many = Array.from({ length: 100 }, (_, i) => ({
+      client: `10.1.2.${i}`,
+      server: '10.0.0.7',
+      from: 30000 + i,
+      to: 80,
+    }));
     judge(rules, many);
     const few = spy.mock.calls.length;
     spy.mockClear();
