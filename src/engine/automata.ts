@@ -4,8 +4,20 @@
  * literal have a class of their own).
  */
 
-/** Collects the ids of the literals that match. */
-export type Hits = number[];
+/** Collects the ids of the literals that match; one is used again and again, since emptying an array is dear. */
+export class Hits {
+  ids = new Int32Array(64);
+  count = 0;
+
+  push(id: number): void {
+    if (this.count === this.ids.length) {
+      const more = new Int32Array(this.count * 2);
+      more.set(this.ids);
+      this.ids = more;
+    }
+    this.ids[this.count++] = id;
+  }
+}
 
 /** Prefixes (or, reversed, suffixes) of a string. */
 export class Trie {

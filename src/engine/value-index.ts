@@ -1,5 +1,5 @@
 import type { Check, Value } from '../rules/index.ts';
-import { type Hits, Substrings, Trie } from './automata.ts';
+import { Hits, Substrings, Trie } from './automata.ts';
 
 /** A distinct condition term: one comparison, whichever rules it stands in. */
 export interface Term {
@@ -12,25 +12,60 @@ export interface Term {
 
 /** Interns sets of term ids: equal sets have equal numbers, so that a set is compared and memoised as an integer. */
 export class SetInterner {
-  readonly #byKey = new Map<string, number>([['', 0]]);
   /** Sorted members by set number; number 0 is the empty set. */
   readonly sets: Int32Array[] = [new Int32Array(0)];
+  /** Open addressing by a hash of the members: set numbers, 0 is free. */
+  #slots = new Int32Array(256);
 
+  /** Number of the set of the hits, which need be neither sorted nor different, and are both afterwards. */
   intern(hits: Hits): number {
-    if (hits.length === 0) return 0;
-    if (hits.length > 1) hits.sort((a, b) => a - b);
-    let count = 1;
-    for (let i = 1; i < hits.length; i++) if (hits[i] !== hits[count - 1]) hits[count++] = hits[i] as number;
-    hits.length = count;
-    const key = count === 1 ? `${hits[0]}` : hits.join(',');
-    let id = this.#byKey.get(key);
-    if (id === undefined) {
-      id = this.sets.length;
-      this.sets.push(Int32Array.from(hits));
-      this.#byKey.set(key, id);
+    if (hits.count === 0) return 0;
+    const { ids } = hits;
+    // A handful at most, mostly in order already.
+    for (let i = 1; i < hits.count; i++) {
+      const id = ids[i] as number;
+      let at = i;
+      for (; at > 0 && (ids[at - 1] as number) > id; at--) ids[at] = ids[at - 1] as number;
+      ids[at] = id;
     }
-    return id;
+    let count = 1;
+    for (let i = 1; i < hits.count; i++) if (ids[i] !== ids[count - 1]) ids[count++] = ids[i] as number;
+    hits.count = count;
+    const last = this.#slots.length - 1;
+    for (let slot = hash(ids, count) & last; ; slot = (slot + 1) & last) {
+      const known = this.#slots[slot] as number;
+      if (known === 0) return this.#add(hits, slot);
+      const set = this.sets[known] as Int32Array;
+      let same = set.length === count;
+      for (let i = 0; same && i < count; i++) same = set[i] === ids[i];
+      if (same) return known;
+    }
   }
+
+  #add({ ids, count }: Hits, slot: number): number {
+    const number = this.sets.push(ids.slice(0, count)) - 1;
+    this.#slots[slot] = number;
+    if (number * 2 > this.#slots.length) {
+      this.#slots = new Int32Array(this.#slots.length * 2);
+      const last = this.#slots.length - 1;
+      for (let known = 1; known < this.sets.length; known++) {
+        const set = this.sets[known] as Int32Array;
+        let free = hash(set, set.length) & last;
+        while (this.#slots[free] !== 0) free = (free + 1) & last;
+        this.#slots[free] = known;
+      }
+    }
+    return number;
+  }
+}
+
+function hash(ids: Int32Array, count: number): number {
+  let sum = 0;
+  for (let i = 0; i < count; i++) {
+    sum = Math.imul(sum ^ (ids[i] as number), 0x9e3779b1);
+    sum ^= sum >>> 15;
+  }
+  return sum;
 }
 
 /** Values remembered for one operand before the memo starts afresh; a memo never changes an answer, so this only bounds memory. */
@@ -47,6 +82,8 @@ export class ValueIndex {
   readonly #memo = new Map<Value, number>();
   readonly #remember: boolean;
   readonly #equal = new Map<string, number[]>();
+  /** Whether one of {@link #equal} has that length (255: or more): most values need no look-up, for which they would be hashed. */
+  readonly #lengths = new Uint8Array(256);
   readonly #prefixes = new Trie(false);
   readonly #suffixes = new Trie(true);
   readonly #substrings: Substrings | null;
@@ -54,7 +91,7 @@ export class ValueIndex {
   readonly #gated: Term[] = [];
   /** Terms that are tested one by one. */
   readonly #linear: Term[] = [];
-  readonly #hits: Hits = [];
+  readonly #hits = new Hits();
 
   /** @param remember false where the caller remembers the answer itself (paths: by path number) */
   constructor(terms: readonly Term[], text: boolean, sets: SetInterner, remember: boolean) {
@@ -79,6 +116,7 @@ export class ValueIndex {
       case 'intersects':
         for (const literal of literals) {
           const ids = this.#equal.get(literal);
+          this.#lengths[Math.min(literal.length, 255)] = 1;
           if (ids === undefined) this.#equal.set(literal, [term.id]);
           else ids.push(term.id);
         }
@@ -119,31 +157,38 @@ export class ValueIndex {
 
   #compute(value: Value): number {
     const hits = this.#hits;
-    hits.length = 0;
+    hits.count = 0;
     if (typeof value === 'string') this.#text(value, hits);
     else if (typeof value === 'object') this.#several(value, hits);
-    for (const term of this.#linear) if (term.test(value)) hits.push(term.id);
+    const linear = this.#linear;
+    for (let i = 0; i < linear.length; i++) {
+      const term = linear[i] as Term;
+      if (term.test(value)) hits.push(term.id);
+    }
     return this.#sets.intern(hits);
   }
 
   #text(value: string, hits: Hits): void {
-    const from = hits.length;
-    const equal = this.#equal.get(value);
-    if (equal !== undefined) for (const id of equal) hits.push(id);
+    const from = hits.count;
+    if (this.#lengths[Math.min(value.length, 255)] === 1) {
+      const equal = this.#equal.get(value);
+      if (equal !== undefined) for (let i = 0; i < equal.length; i++) hits.push(equal[i] as number);
+    }
     this.#prefixes.match(value, hits);
     this.#suffixes.match(value, hits);
     this.#substrings?.match(value, hits);
     if (this.#gated.length === 0) return;
+    const { ids } = hits;
     let kept = from;
-    for (let i = from; i < hits.length; i++) {
-      const id = hits[i] as number;
-      if (id >= 0) hits[kept++] = id;
+    for (let i = from; i < hits.count; i++) {
+      const id = ids[i] as number;
+      if (id >= 0) ids[kept++] = id;
       else {
         const term = this.#gated[-id - 1] as Term;
-        if (term.test(value)) hits[kept++] = term.id;
+        if (term.test(value)) ids[kept++] = term.id;
       }
     }
-    hits.length = kept;
+    hits.count = kept;
   }
 
   /** A field that stands for several values (every ancestor): true when true of any; the gated terms see each value alone. */
