@@ -5,7 +5,7 @@
 import { release } from 'node:os';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { SyscallSource } from '../../src/source/syscall.ts';
-import { cannotWatch, openWatch, type WatchedEvent, watchFamily, workload } from './watch.ts';
+import { cannotWatch, openWatch, text, type WatchedEvent, watchFamily, workload } from './watch.ts';
 
 process.env.WINDHOVER_REQUIRE_SCOPE = '1';
 
@@ -24,12 +24,6 @@ const number = ({ params }: WatchedEvent, name: string): number =>
   Number(params.find((param) => param.name === name)?.bytes.readBigInt64LE(0));
 const flags = ({ params }: WatchedEvent): number =>
   params.find((param) => param.name === 'wh.flags')?.bytes.readUInt32LE(0) ?? 0;
-const text = ({ params }: WatchedEvent, name: string): string =>
-  params
-    .find((param) => param.name === name)
-    ?.bytes.toString('latin1')
-    .replace(/\0$/, '') ?? '';
-
 for (const family of [
   'open',
   'deleted',

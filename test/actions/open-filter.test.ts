@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type OpenFilter, passes } from '../../src/engine/index.ts';
 import type { CallFilter, SyscallSource } from '../../src/source/syscall.ts';
-import { cannotWatch, openWatch, type WatchedEvent, watch } from './watch.ts';
+import { cannotWatch, openWatch, text, type WatchedEvent, watch } from './watch.ts';
 
 process.env.WINDHOVER_REQUIRE_SCOPE = '1';
 
@@ -32,12 +32,6 @@ afterAll(() => {
   source?.close();
   rmSync(directory, { recursive: true });
 });
-
-const text = ({ params }: WatchedEvent, name: string): string =>
-  params
-    .find((param) => param.name === name)
-    ?.bytes.toString('latin1')
-    .replace(/\0$/, '') ?? '';
 
 interface Open {
   readonly succeeded: boolean;

@@ -13,7 +13,7 @@ import {
   type SyscallOptions,
   type SyscallSource,
 } from '../../src/source/syscall.ts';
-import { cannotWatch, copyEvent, openWatch, type WatchedEvent, watch, watchFamily, workload } from './watch.ts';
+import { cannotWatch, copyEvent, openWatch, text, type WatchedEvent, watch, watchFamily, workload } from './watch.ts';
 
 process.env.WINDHOVER_REQUIRE_SCOPE = '1';
 
@@ -31,12 +31,6 @@ beforeEach((ctx) => {
 afterEach(() => {
   for (const source of sources.splice(0)) source.close();
 });
-
-const text = ({ params }: WatchedEvent, name: string): string =>
-  params
-    .find((param) => param.name === name)
-    ?.bytes.toString('latin1')
-    .replace(/\0$/, '') ?? '';
 
 /** Reads until `done`, or for 20 s. */
 async function collect(source: SyscallSource, done: (events: WatchedEvent[]) => boolean): Promise<WatchedEvent[]> {

@@ -41,6 +41,12 @@ const EXTRA: readonly (readonly [string, ParamType])[] = [
   ['wh.path2', 'CHARBUF'],
 ];
 
+/** A parameter that is a text, as a byte string; '' when the event has none of that name. */
+export function text({ params }: Pick<WatchedEvent, 'params'>, name: string): string {
+  const param = params.find((one) => one.name === name);
+  return param?.bytes.toString('latin1').replace(/\0$/, '') ?? '';
+}
+
 export function copyEvent(event: Event): WatchedEvent {
   const { info } = event;
   const params = Array.from({ length: event.nparams }, (_, i): WatchedParam => {
