@@ -1,10 +1,9 @@
-import { spawn } from 'node:child_process';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Cri, criClient, type PodSpec } from './cri.ts';
-import { busyboxRoot, criImage, type Daemon, enginesMissing, startContainerd } from './engines.ts';
+import { busyboxRoot, criImage, type Daemon, enginesMissing, onTerminal, startContainerd } from './engines.ts';
 import { makeCgroup, type RunningSensor, startSensor } from './sensor.ts';
 
 /** A real containerd behind the interface of the kubelet; the sensor watches nothing but this test's pods. */
@@ -61,9 +60,7 @@ test('a shell in a pod gives an alert with everything that containerd knows', as
   const sandbox = await cri.startPod(spec);
   sandboxes.push(sandbox);
   const id = await cri.startContainer(sandbox, spec, { name: 'main', image: IMAGE, command: ['sleep', '1000'] });
-  const exec = `ctr -a ${daemon.socket} -n k8s.io task exec --tty --exec-id shell ${id} sh -c 'true first'`;
-  const child = spawn('script', ['-qec', exec, '/dev/null'], { stdio: 'ignore' });
-  await new Promise((resolve) => child.once('close', resolve));
+  await onTerminal(`ctr -a ${daemon.socket} -n k8s.io task exec --tty --exec-id shell ${id} sh -c 'true first'`);
   const { output_fields: fields } = await sensor.alert(({ output }) => output.includes('true first'));
   expect(fields).toMatchObject({
     'container.id': id.slice(0, 12),

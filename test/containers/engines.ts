@@ -2,20 +2,13 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { BUILT, orFail } from '../parts.ts';
 
 const RUNC = fileURLToPath(new URL('runc.sh', import.meta.url));
 const BUSYBOX = '/bin/busybox';
-/** What test/kubernetes/build.sh makes. */
-export const BUILT = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'windhover-test/bin');
-
-/** A reason to skip tests; where all that they need must be there (CI), it is an error. */
-export function orFail(reason: string): string {
-  if (process.env.CI) throw new Error(reason);
-  return reason;
-}
 
 /** Why engines cannot be started here; null when they can. */
 export function enginesMissing(...programs: readonly string[]): string | null {
@@ -327,6 +320,12 @@ function writeNetwork(folder: string): void {
   }
   const network = { cniVersion: '0.4.0', name: 'nowhere', plugins: [{ type: 'nowhere' }] };
   writeFileSync(join(folder, 'cni/conf/10-nowhere.conflist'), JSON.stringify(network));
+}
+
+/** Runs a line of sh on a terminal: that is what `script` gives it. */
+export async function onTerminal(line: string): Promise<void> {
+  const child = spawn('script', ['-qec', line, '/dev/null'], { stdio: 'ignore' });
+  await new Promise<void>((resolve) => child.once('close', () => resolve()));
 }
 
 /** A root directory of busybox alone. */

@@ -1,5 +1,4 @@
 /** An engine of its own with a sensor that watches its containers and nothing else: Docker and Podman, told apart here only. */
-import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import type { AlertLine } from '../live/sensor.ts';
@@ -8,6 +7,7 @@ import {
   type Daemon,
   docker,
   dockerImage,
+  onTerminal,
   podman,
   podmanImage,
   podmanScript,
@@ -48,7 +48,7 @@ export interface WatchedEngine {
   call(...args: readonly string[]): string;
   /** Starts a container of {@link IMAGE}; its id. */
   container(name: string, ...options: readonly string[]): string;
-  /** Runs a line of sh in a container, on a terminal: what `script` gives the engine's client. */
+  /** Runs a line of sh in a container, on a terminal. */
   terminal(name: string, command: string): Promise<void>;
   stop(): Promise<void>;
 }
@@ -82,11 +82,7 @@ export async function watchEngine(name: keyof typeof ENGINES): Promise<WatchedEn
     call,
     container: (of, ...settings) =>
       call('run', '-d', '--name', of, '--cgroup-parent', cgroup.parent, ...settings, IMAGE),
-    async terminal(of, command) {
-      const line = `${client} exec -it ${of} sh -c '${command}'`;
-      const child = spawn('script', ['-qec', line, '/dev/null'], { stdio: 'ignore' });
-      await new Promise<void>((resolve) => child.once('close', () => resolve()));
-    },
+    terminal: (of, command) => onTerminal(`${client} exec -it ${of} sh -c '${command}'`),
     async stop() {
       await sensor.stop();
       await end();

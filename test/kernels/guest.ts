@@ -11,18 +11,16 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { CACHE } from '../parts.ts';
 import { cpio, type Entry } from './cpio.ts';
 
 /** The checkout. */
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** Where the checkout is in a guest. */
 const GUEST_ROOT = 'windhover';
-
-/** What is fetched or made once: kernels, and the part of the ram disk that does not change. */
-export const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'windhover-test');
 
 export interface GuestRun {
   /** What the script printed. */

@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { workload } from '../actions/watch.ts';
 import { type AlertLine, ROOT, windhover } from '../live/sensor.ts';
-import { CACHE, guestsUnavailable, runInGuest } from './guest.ts';
+import { CACHE } from '../parts.ts';
+import { guestsUnavailable, runInGuest } from './guest.ts';
 
 /**
  * The rules that come with the program, on what only a guest can do: loading a module, which changes the kernel, and

@@ -12,12 +12,12 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
-import { BUILT, type Daemon, endTasks, orFail, run, startContainerd } from '../containers/engines.ts';
+import { join } from 'node:path';
+import { type Daemon, endTasks, run, startContainerd } from '../containers/engines.ts';
 import { makeCgroup } from '../containers/sensor.ts';
+import { BUILT, KUBELITE, notBuilt } from '../parts.ts';
 import { freePorts } from '../ports.ts';
 
-export const KUBELITE = join(BUILT, 'kubelite');
 export const HELM = join(BUILT, 'helm');
 
 export interface Cluster {
@@ -55,16 +55,12 @@ alicetoken,alice,5,"dev"
 
 /** Why no cluster can be started here; null when it can. In CI that is no reason to skip, but a failure. */
 export function clusterMissing(): string | null {
-  return built(KUBELITE);
+  return notBuilt(KUBELITE);
 }
 
 /** As {@link clusterMissing}, of Helm. */
 export function helmMissing(): string | null {
-  return built(HELM);
-}
-
-function built(program: string): string | null {
-  return existsSync(program) ? null : orFail(`${basename(program)} is not built (test/kubernetes/setup.sh)`);
+  return notBuilt(HELM);
 }
 
 /** Starts everything; audit events go to `auditUrl`, and to a file. Takes about fifteen seconds. */

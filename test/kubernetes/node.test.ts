@@ -5,11 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { busyboxRoot, criImage, enginesMissing, run } from '../containers/engines.ts';
+import { busyboxRoot, criImage, enginesMissing, onTerminal, run } from '../containers/engines.ts';
 import { type RunningSensor, startSensor } from '../containers/sensor.ts';
 import { type AlertLine, ROOT } from '../live/sensor.ts';
+import { KUBELITE } from '../parts.ts';
 import { freePorts } from '../ports.ts';
-import { type Cluster, clusterMissing, HELM, KUBELITE, startCluster } from './cluster.ts';
+import { type Cluster, clusterMissing, HELM, startCluster } from './cluster.ts';
 
 /**
  * A real Kubernetes of one node. The sensor runs in it as users run it: as the chart's DaemonSet, and as the one of the
@@ -98,9 +99,9 @@ spec:
 
 /** As a user types it: with a terminal. */
 async function shellIn(what: string, command: string): Promise<void> {
-  const kubectl = `${KUBELITE} kubectl --kubeconfig ${cluster.kubeconfig} -n shop exec -it ${what} -- sh -c '${command}'`;
-  const child = spawn('script', ['-qec', kubectl, '/dev/null'], { stdio: 'ignore' });
-  await new Promise((resolve) => child.once('close', resolve));
+  await onTerminal(
+    `${KUBELITE} kubectl --kubeconfig ${cluster.kubeconfig} -n shop exec -it ${what} -- sh -c '${command}'`,
+  );
 }
 
 /** What pods have written; nothing while they are being made. */

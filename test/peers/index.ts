@@ -1,12 +1,11 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { CACHE, orFail } from '../parts.ts';
 import { freePorts } from '../ports.ts';
 
-/** Where setup.sh puts what is no Debian package. */
-const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'windhover-test');
 const PATH = [
   `${CACHE}/bin`,
   `${CACHE}/venv/bin`,
@@ -337,9 +336,7 @@ function find(program: string): boolean {
 /** Why a peer cannot be started here; null when it can. In CI everything must be there. */
 export function missing(name: PeerName): string | null {
   const { needs } = RECIPES[name];
-  if (find(needs)) return null;
-  if (process.env.CI) throw new Error(`${needs} is missing: run test/peers/setup.sh`);
-  return `${needs} is not installed (test/peers/setup.sh)`;
+  return find(needs) ? null : orFail(`${needs} is not installed (test/peers/setup.sh)`);
 }
 
 /** Starts a peer on loopback in a folder of its own. @param at the ports of an earlier start, to come back on them. */

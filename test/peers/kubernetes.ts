@@ -1,14 +1,13 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import { createKubeClient, type KubeClient, loadKubeConfig } from '../../src/kube/index.ts';
+import { KUBELITE, notBuilt } from '../parts.ts';
 import { freePort } from '../ports.ts';
 
-/** etcd, API server and controllers in one program (test/kubernetes/setup.sh). */
-const KUBELITE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'windhover-test', 'bin', 'kubelite');
 const STARTING = 120_000;
 
 export interface ControlPlane {
@@ -19,9 +18,7 @@ export interface ControlPlane {
 
 /** Why there is none here; null when there can be one. */
 export function missingKubernetes(): string | null {
-  if (existsSync(KUBELITE)) return null;
-  if (process.env.CI) throw new Error(`${KUBELITE} is missing: run test/kubernetes/setup.sh`);
-  return 'kubelite is not built (test/kubernetes/setup.sh)';
+  return notBuilt(KUBELITE);
 }
 
 /** A real control plane without nodes: what runs no container can be tried on it. */
