@@ -75,7 +75,7 @@ export class ParameterSignatures {
     const found = known.find(event.buffer, event.view, at, length, key);
     if (found !== null) return found;
     const signature = this.#scope.signature(event, state);
-    known.keep(event.buffer, at, length, key, signature);
+    known.keep(event.buffer, event.view, at, length, key, signature);
     return signature;
   }
 }

@@ -13,7 +13,7 @@ function intern(interner: Interner<{ text: string; key: number }>, text: string,
   const known = interner.find(buffer, view, 0, buffer.length, key);
   if (known !== null) return known;
   const made = { text, key };
-  interner.keep(buffer, 0, buffer.length, key, made);
+  interner.keep(buffer, view, 0, buffer.length, key, made);
   return made;
 }
 

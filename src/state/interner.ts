@@ -14,9 +14,11 @@ const LENGTH = 1;
 const KEY = 2;
 const OFFSET = 3;
 
-/** Items that a new generation has room for: it grows with what comes, so that few items lie close together. */
+/** What the first generation has room for: it grows with what comes, so that few items lie close together. */
 const FIRST_ITEMS = 512;
 const FIRST_BYTES = 1 << 14;
+/** Longer items are copied by the runtime, which needs an object for that. */
+const COPIED = 256;
 
 interface Generation<T> {
   slots: Int32Array;
@@ -30,9 +32,8 @@ interface Generation<T> {
   top: number;
 }
 
-function generation<T>(entries: number, bytes: number): Generation<T> {
-  const items = Math.min(entries, FIRST_ITEMS);
-  const arena = Buffer.from(new ArrayBuffer(Math.min(bytes, FIRST_BYTES)));
+function generation<T>(items: number, bytes: number): Generation<T> {
+  const arena = Buffer.from(new ArrayBuffer(bytes));
   return {
     slots: new Int32Array(items * 2 * SLOT),
     mask: items * 2 - 1,
@@ -66,7 +67,7 @@ export class Interner<T> {
   constructor(entries: number, bytes: number) {
     this.#entries = entries;
     this.#bytes = bytes;
-    this.#young = generation(entries, bytes);
+    this.#young = generation(Math.min(entries, FIRST_ITEMS), Math.min(bytes, FIRST_BYTES));
     this.#old = generation(1, 1);
   }
 
@@ -142,7 +143,7 @@ export class Interner<T> {
         equal(old, records[record + OFFSET] as number, buffer, view, at, length)
       ) {
         const item = old.items[number - 1] as T;
-        this.keep(buffer, at, length, key, item);
+        this.keep(buffer, view, at, length, key, item);
         return item;
       }
       slot = (slot + 1) & mask;
@@ -151,12 +152,13 @@ export class Interner<T> {
   }
 
   /** Keeps `item` for the range that the last {@link find} (which gave null) was called with. */
-  keep(buffer: Uint8Array, at: number, length: number, key: number, item: T): void {
+  keep(buffer: Uint8Array, view: DataView, at: number, length: number, key: number, item: T): void {
     if (length > this.#bytes) return;
     let young = this.#young;
     if (young.items.length >= this.#entries || young.top + length > this.#bytes) {
       this.#old = young;
-      young = this.#young = generation(this.#entries, this.#bytes);
+      // The next one is likely to need as much room, and need not grow to it.
+      young = this.#young = generation(young.records.length / RECORD, young.arena.length);
       this.turns++;
       this.#slot = this.#hash & young.mask;
     }
@@ -174,9 +176,20 @@ export class Interner<T> {
     young.records[record + LENGTH] = length;
     young.records[record + KEY] = key;
     young.records[record + OFFSET] = young.top;
-    young.arena.set(buffer.subarray(at, at + length), young.top);
+    copy(young, buffer, view, at, length);
     young.top += (length + 3) & ~3;
   }
+}
+
+function copy(to: Generation<unknown>, buffer: Uint8Array, view: DataView, at: number, length: number): void {
+  const { arena, view: target, top } = to;
+  if (length > COPIED) {
+    arena.set(buffer.subarray(at, at + length), top);
+    return;
+  }
+  let i = 0;
+  for (; i + 4 <= length; i += 4) target.setInt32(top + i, view.getInt32(at + i, true), true);
+  for (; i < length; i++) arena[top + i] = buffer[at + i] as number;
 }
 
 /** The first free slot for that hash, however far it is from its place. */

@@ -128,7 +128,7 @@ export class PathTable {
     const name =
       key === 0 && isClean(buffer, at, length) ? raw : joinPath(base === null ? UNKNOWN_DIRECTORY : base.name, raw);
     const path = new Path(name, raw, this.#id());
-    names.keep(buffer, at, length, key, path);
+    names.keep(buffer, view, at, length, key, path);
     return path;
   }
 
@@ -148,7 +148,7 @@ export class PathTable {
     if (known !== null) return known;
     const raw = latin1(buffer, rawAt, rawAt + rawLength);
     const path = raw === target.name ? target : new Path(target.name, raw, this.#id());
-    names.keep(buffer, rawAt, rawLength, key, path);
+    names.keep(buffer, view, rawAt, rawLength, key, path);
     return path;
   }
 

@@ -72,6 +72,6 @@ function intern(state: State, event: Event, at: number, length: number): string 
   const known = texts.find(event.buffer, event.view, at, length, 0);
   if (known !== null) return known;
   const made = latin1(event.buffer, at, at + length);
-  texts.keep(event.buffer, at, length, 0, made);
+  texts.keep(event.buffer, event.view, at, length, 0, made);
   return made;
 }
