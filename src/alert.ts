@@ -5,11 +5,10 @@ import {
   bindPrinted,
   type Extractor,
   type Field,
-  fieldsOf,
   isMetadata,
   keepMoment,
 } from './fields/index.ts';
-import { formatAddress, type Operand, parseOutput, type Rule, typeOf, type Value } from './rules/index.ts';
+import { fieldsOf, formatAddress, type Operand, parseOutput, type Rule, typeOf, type Value } from './rules/index.ts';
 import type { State } from './state/index.ts';
 
 /** How alerts are written; the names are those of the configuration (falco.yaml). */

@@ -1,5 +1,6 @@
 import type { Event, EventInfo, ParamType } from '../event/index.ts';
-import { fieldsOf, parameterOf, pathBase } from '../fields/index.ts';
+import { parameterOf, pathBase } from '../fields/index.ts';
+import { fieldsIn } from '../rules/index.ts';
 import { Interner, type State } from '../state/index.ts';
 import type { Scope } from './scope.ts';
 
@@ -83,9 +84,8 @@ export class ParameterSignatures {
 function rangeOf(scope: Scope, info: EventInfo): Range | null {
   if (info.large) return null;
   const used = new Set<number>();
-  for (const { left, right } of scope.checks()) {
-    const fields = [...fieldsOf(left), ...(right?.kind === 'operand' ? fieldsOf(right.operand) : [])];
-    for (const field of fields) {
+  for (const check of scope.checks()) {
+    for (const field of fieldsIn(check)) {
       const name = parameterOf(field);
       const at = name === null ? -1 : info.params.findIndex((param) => param.name === name);
       if (at < 0 || !BY_BYTES.has((info.params[at] as EventInfo['params'][number]).type)) return null;

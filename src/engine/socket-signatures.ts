@@ -1,6 +1,5 @@
 import type { Event } from '../event/index.ts';
-import { fieldsOf } from '../fields/index.ts';
-import { type Check, constantsOf, literalsOf, matcherOf } from '../rules/index.ts';
+import { type Check, constantsOf, fieldsIn, literalsOf, matcherOf } from '../rules/index.ts';
 import type { Fd, Socket, State } from '../state/index.ts';
 import type { Scope } from './scope.ts';
 
@@ -117,8 +116,7 @@ export class SocketSignatures {
 function addressTests(checks: Iterable<Check>): ((address: string) => boolean)[] | null {
   const tests: ((address: string) => boolean)[] = [];
   for (const check of checks) {
-    const fields = fieldsOf(check.left);
-    if (check.right?.kind === 'operand') fields.push(...fieldsOf(check.right.operand));
+    const fields = fieldsIn(check);
     if (!fields.some(({ name }) => ADDRESS.test(name))) continue;
     if (check.left.kind !== 'field' || check.right?.kind === 'operand') return null;
     if (check.operator !== 'exists') tests.push(matcherOf(check));
@@ -141,8 +139,7 @@ function mix(hash: number, text: string | number): number {
 function portClasses(checks: Iterable<Check>): Uint16Array | null {
   const bounds = new Set<number>();
   for (const check of checks) {
-    const fields = fieldsOf(check.left);
-    if (check.right?.kind === 'operand') fields.push(...fieldsOf(check.right.operand));
+    const fields = fieldsIn(check);
     const isPort = fields.some(({ name }) => PORTS.has(name));
     if (!isPort && !fields.some(({ name }) => TEXTS.has(name))) continue;
     if (check.left.kind !== 'field' || check.right?.kind === 'operand') return null;

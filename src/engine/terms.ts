@@ -1,10 +1,11 @@
 import type { Event } from '../event/index.ts';
-import { bindOperand, type Extractor, type Field, fieldsOf, parameterOf } from '../fields/index.ts';
+import { bindOperand, type Extractor, type Field, parameterOf } from '../fields/index.ts';
 import {
   type Check,
   compareOperands,
   constantsOf,
   type FieldRef,
+  fieldsIn,
   matcherOf,
   printOperand,
   type Value,
@@ -47,9 +48,8 @@ const PER_OPEN =
  * @param clock its tick changes with every event judged; values that several terms read are kept for one tick
  */
 export function bindTerm(check: Check, clock: { readonly tick: number }, operands: Map<string, Operand>): BoundTerm {
-  const fields = fieldsOf(check.left);
+  const fields = fieldsIn(check);
   if (check.right?.kind === 'operand') {
-    fields.push(...fieldsOf(check.right.operand));
     // Both sides are read, so the term as a whole is the operand: its value is its truth.
     const left = bindOperand(check.left);
     const right = bindOperand(check.right.operand);
