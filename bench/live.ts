@@ -6,7 +6,8 @@
  * Runs are interleaved, because machines change their speed: bare, with the probe attached but nothing in its scope
  * (what any sensor costs that looks at system calls), and under `windhover run`. The workload is find, grep, tar and gcc
  * over a generated tree; the second one is `dd bs=1`, which does nothing but system calls. Medians, and the least of
- * each. The sensor's own time is that of its whole process, start included. Only children of this process are watched.
+ * each. The sensor's own time is that of its whole process, start included. Then what an open and close of one file takes,
+ * eight directories deep, that no rule wants: the least of many. Only children of this process are watched.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -26,6 +27,7 @@ const program = fileURLToPath(new URL('../bin/windhover', import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), 'windhover-bench-'));
 const tree = join(directory, 'tree');
 const times = join(directory, 'times');
+const deep = join(directory, 'a', 'b', 'c', 'd', 'e', 'f');
 
 function plant(): void {
   const line = 'extern int qsort_r (void *__base, size_t __nmemb, size_t __size);\n';
@@ -36,6 +38,8 @@ function plant(): void {
       for (let f = 1; f <= 12; f++) writeFileSync(join(at, `file${f}.txt`), line.repeat(f * 10));
     }
   }
+  mkdirSync(deep, { recursive: true });
+  writeFileSync(join(deep, 'file'), 'x');
   mkdirSync(join(tree, 'src'));
   for (let i = 0; i < 6; i++) {
     writeFileSync(
@@ -59,6 +63,13 @@ const WORKLOADS: Readonly<Record<string, string>> = {
   'dd bs=1': 'dd if=/dev/zero of=/dev/null bs=1 count=300000 2> /dev/null',
 };
 
+/** Writes to its second argument how many nanoseconds an open and close of its first takes. */
+const OPENS = `#include <fcntl.h>\n#include <stdio.h>\n#include <time.h>\n#include <unistd.h>
+int main(int argc, char **argv) { double least = 1e9; for (int round = 0; round < 100; round++) { struct timespec a, b;
+clock_gettime(CLOCK_MONOTONIC, &a); for (int i = 0; i < 2000; i++) close(open(argv[1], O_RDONLY));
+clock_gettime(CLOCK_MONOTONIC, &b); double ns = ((b.tv_sec - a.tv_sec) * 1e9 + b.tv_nsec - a.tv_nsec) / 2000;
+if (ns < least) least = ns; } fprintf(fopen(argv[2], "w"), "%.0f", least); return 0; }\n`;
+
 /** User and system time of children that have ended, in seconds (getrusage). */
 function childrenTime(): number {
   const usage = Buffer.alloc(144);
@@ -78,20 +89,30 @@ function measured(workload: string, behind: readonly string[]): { own: number; r
   return { own: user + system, rest: childrenTime() - before - user - system };
 }
 
-function attached(workload: string): { own: number; rest: number } {
+/** Nanoseconds of an open and close behind a command. */
+function opening(behind: readonly string[]): number {
+  const [command = '', ...args] = [...behind, join(directory, 'opens'), join(deep, 'file'), times];
+  const { status, stderr } = spawnSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'ignore', 'pipe'] });
+  if (status !== 0) throw new Error(`${command}: ${stderr}`);
+  return Number(readFileSync(times, 'utf8'));
+}
+
+type Run = <T>(measure: (behind: readonly string[]) => T) => T;
+
+const attached: Run = (measure) => {
   const source = openSyscallSource({ scope: { kind: 'tree', pids: [] }, selected: [] });
   try {
-    return measured(workload, []);
+    return measure([]);
   } finally {
     source.close();
   }
-}
+};
 
 const rules = positionals.flatMap((file) => ['-r', file]);
-const VARIANTS: Readonly<Record<string, (workload: string) => { own: number; rest: number }>> = {
-  bare: (workload) => measured(workload, []),
+const VARIANTS: Readonly<Record<string, Run>> = {
+  bare: (measure) => measure([]),
   attached,
-  watched: (workload) => measured(workload, [program, 'run', '-o', 'stdout_output.enabled=false', ...rules, '--']),
+  watched: (measure) => measure([program, 'run', '-o', 'stdout_output.enabled=false', ...rules, '--']),
 };
 
 const median = (list: readonly number[]): number => list.toSorted((a, b) => a - b)[list.length >> 1] ?? 0;
@@ -103,7 +124,7 @@ try {
     const rest: number[] = [];
     for (let run = 0; run < Number(values.runs); run++) {
       for (const [variant, measure] of Object.entries(VARIANTS)) {
-        const result = measure(workload);
+        const result = measure((behind) => measured(workload, behind));
         (own[variant] ??= []).push(result.own);
         if (variant === 'watched') rest.push(result.rest);
       }
@@ -115,6 +136,19 @@ try {
       console.log(`  ${variant.padEnd(10)} ${(median(list) * 1000).toFixed(0).padStart(6)} ms   ${ratios}`);
     }
     console.log(`  the sensor itself, with its start: ${(median(rest) * 1000).toFixed(0)} ms`);
+  }
+  const source = join(directory, 'opens.c');
+  writeFileSync(source, OPENS);
+  spawnSync('gcc', ['-O2', source, '-o', join(directory, 'opens')], { stdio: 'inherit' });
+  const least: Record<string, number> = {};
+  for (let run = 0; run < Number(values.runs); run++) {
+    for (const [variant, measure] of Object.entries(VARIANTS)) {
+      least[variant] = Math.min(least[variant] ?? Number.POSITIVE_INFINITY, measure(opening));
+    }
+  }
+  console.log(`open and close (load ${loadavg()[0]?.toFixed(1)})`);
+  for (const [variant, ns] of Object.entries(least)) {
+    console.log(`  ${variant.padEnd(10)} ${String(ns).padStart(6)} ns   + ${ns - (least.bare ?? 0)}`);
   }
 } finally {
   rmSync(directory, { recursive: true });

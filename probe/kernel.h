@@ -34,6 +34,9 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_RINGBUF = 27,
 };
 
+/* Functions of the kernel that the verifier knows by name. */
+enum special_kfunc_type { KF_bpf_rdonly_cast };
+
 enum { BPF_ANY = 0, BPF_NOEXIST = 1, BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2, BPF_RB_RING_SIZE = 1, BPF_RB_AVAIL_DATA = 0 };
 
 /* Result of bpf_get_ns_current_pid_tgid (include/uapi/linux/bpf.h). */

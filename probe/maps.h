@@ -27,6 +27,8 @@ const volatile u64 c_epoch = 0;
 const volatile u32 c_snaplen = 80;
 /* Kernel addresses (the identity of unix sockets) are combined with this before they leave the kernel. */
 const volatile u64 c_pointer_key = 0;
+/* Programs are compiled to machine code; without, they may not call functions of the kernel. */
+const volatile u32 c_jit = 0;
 /* How many CPUs share a ring of `rings`; 0: all CPUs use `ring`. */
 const volatile u32 c_cpus_per_ring = 0;
 

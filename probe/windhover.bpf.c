@@ -137,7 +137,11 @@ int wh_sys_exit(u64 *ctx)
 	s->id = entry->id;
 	s->nparams = entry->nparams;
 	FLAGS(s) = compat ? WH_COMPAT : 0;
-	bpf_tail_call(ctx, &programs, entry->program);
+	/* Of a constant the kernel makes a jump. */
+	if (entry->program == P_OPEN)
+		bpf_tail_call_static(ctx, &programs, P_OPEN);
+	else
+		bpf_tail_call(ctx, &programs, entry->program);
 	return 0;
 }
 

@@ -206,22 +206,74 @@ static __always_inline int find_ends(struct scratch *s, struct file *file)
 	return 0;
 }
 
+/* The same by casts. */
+static __always_inline int find_ends_cast(struct scratch *s, struct file *opened)
+{
+	u32 mnt_offset = OFFSET_OF(struct mount, mnt);
+	struct file *file = CAST(struct file, opened);
+	struct dentry *dentry = file->f_path.dentry, *parent;
+	struct mount *mnt = CAST(struct mount, (u64)file->f_path.mnt - mnt_offset);
+	struct path root = {};
+
+	root_of_current(&root);
+	LAST_DENTRY(s) = 0;
+	for (int i = 0; i < COMPONENTS; i++) {
+		if (dentry == root.dentry && (u64)mnt + mnt_offset == (u64)root.mnt)
+			return LAST_DENTRY(s) != 0;
+		parent = dentry->d_parent;
+		if (dentry == parent || dentry == mnt->mnt.mnt_root) {
+			struct mount *up = mnt->mnt_parent;
+			if (up == mnt)
+				return LAST_DENTRY(s) != 0;
+			dentry = mnt->mnt_mountpoint;
+			mnt = up;
+			continue;
+		}
+		if (!LAST_DENTRY(s))
+			LAST_DENTRY(s) = dentry;
+		FIRST_DENTRY(s) = dentry;
+		dentry = parent;
+	}
+	return 0;
+}
+
+struct name {
+	const unsigned char *text;
+	u32 length;
+};
+
+static __always_inline void name_of(struct name *name, struct dentry *dentry)
+{
+	if (CAN_CAST) {
+		dentry = CAST(struct dentry, dentry);
+		name->text = dentry->d_name.name;
+		name->length = dentry->d_name.len & 255;
+		return;
+	}
+	name->text = BPF_CORE_READ(dentry, d_name.name);
+	name->length = BPF_CORE_READ(dentry, d_name.len) & 255;
+}
+
+/* Eight bytes; names shorter than that stand in the dentry, with room behind them. */
+static __always_inline u64 word_at(const unsigned char *text)
+{
+	u64 word = 0;
+
+	if (CAN_CAST)
+		return CAST_U64(text);
+	bpf_probe_read_kernel(&word, sizeof(word), text);
+	return word;
+}
+
 /* The last eight bytes of '/' and the last component, zeros before them where there are fewer. */
 static __always_inline u64 tail_of(struct scratch *s)
 {
-	struct dentry *last = LAST_DENTRY(s);
-	const unsigned char *name = BPF_CORE_READ(last, d_name.name);
-	u32 length = BPF_CORE_READ(last, d_name.len) & 255;
-	u64 word = 0;
+	struct name name;
 
-	if (length >= 8) {
-		bpf_probe_read_kernel(&word, sizeof(word), name + length - 8);
-		return word;
-	}
-	/* Names so short stand in the dentry, with room behind them. */
-	bpf_probe_read_kernel(&word, sizeof(word), name);
-	word = word << 8 | '/';
-	return word << (56 - 8 * length);
+	name_of(&name, LAST_DENTRY(s));
+	if (name.length >= 8)
+		return word_at(name.text + name.length - 8);
+	return (word_at(name.text) << 8 | '/') << (56 - 8 * name.length);
 }
 
 enum look { LOOK_UNWANTED, LOOK_CLOSER, LOOK_WANTED };
@@ -230,25 +282,23 @@ enum look { LOOK_UNWANTED, LOOK_CLOSER, LOOK_WANTED };
 static __always_inline enum look first_look(struct scratch *s, struct open_filter *filter, struct file *file)
 {
 	struct fd_table *table;
-	struct dentry *top;
+	struct name top;
 	u64 tail;
-	u16 first = 0;
 
 	if (open_flags(s) & MORE_THAN_READING || (filter->compat && s->compat))
 		return LOOK_WANTED;
 	if (s->ret < 0)
 		return filter->failed == FAILED_ALL || (filter->failed == FAILED_DOTS && has_dots(s)) ? LOOK_WANTED : LOOK_UNWANTED;
 	table = fd_table_of(current_tgid());
-	if (s->ret <= 2 || !table || !fd_unknown(table, s->ret) || !file || is_program_wanted(filter, table) || !find_ends(s, file))
+	if (s->ret <= 2 || !table || !fd_unknown(table, s->ret) || !file || is_program_wanted(filter, table) || !(CAN_CAST ? find_ends_cast(s, file) : find_ends(s, file)))
 		return LOOK_WANTED;
 	tail = tail_of(s);
 	if (bit_of(filter->tail8, TAIL_HASH(tail)) || bit_of(filter->tail4, TAIL_HASH(tail >> 32)))
 		return LOOK_WANTED;
 	if (filter->dots && has_dots(s))
 		return LOOK_WANTED;
-	top = FIRST_DENTRY(s);
-	bpf_probe_read_kernel(&first, sizeof(first), BPF_CORE_READ(top, d_name.name));
-	return bit_of(filter->first, first) ? LOOK_CLOSER : LOOK_UNWANTED;
+	name_of(&top, FIRST_DENTRY(s));
+	return bit_of(filter->first, (u16)word_at(top.text)) ? LOOK_CLOSER : LOOK_UNWANTED;
 }
 
 /* The directory that a relative name of a failed call starts from. */

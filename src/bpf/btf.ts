@@ -278,6 +278,24 @@ export class Btf {
     }
     return found;
   }
+
+  /** Functions by name; those that are not there are missing. */
+  findFunctions(names: ReadonlySet<string>): Map<string, number> {
+    const found = new Map<string, number>();
+    if (names.size === 0) return found;
+    const starts = new Set(Array.from(names, (name) => name.charCodeAt(0)));
+    const strings = this.#strings;
+    const words = this.#words;
+    const at = this.#at;
+    for (let id = 1; id < at.length; id++) {
+      if (((words[at[id] + 1] >>> 24) & 31) !== Kind.FUNC) continue;
+      const offset = words[at[id]] >>> 0;
+      if (!starts.has(strings[offset])) continue;
+      const name = this.string(offset);
+      if (names.has(name)) found.set(name, id);
+    }
+    return found;
+  }
 }
 
 /**

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Btf } from './btf.ts';
-import { CoreKind, CoreResolver, POISON, patch, type Resolution, rootNames } from './core.ts';
+import { CoreKind, CoreResolver, patch, type Resolution, rootNames } from './core.ts';
+import { POISON } from './insn.ts';
 import { type CraftedType, craftBtf } from './testdata/btf.ts';
 
 const INT: CraftedType = { kind: 'int', name: 'int', size: 4, signed: true };

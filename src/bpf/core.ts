@@ -1,6 +1,6 @@
 import { type Btf, essential, Kind } from './btf.ts';
 import { BpfError } from './error.ts';
-import { isLdImm64, Op, putCall } from './insn.ts';
+import { isLdImm64, Op, POISON, putCall } from './insn.ts';
 
 /**
  * CO-RE ("compile once, run everywhere"): the compiler notes which instruction depends on which field,
@@ -504,9 +504,6 @@ export function patch(code: Uint8Array, at: number, resolution: Resolution): boo
       throw new BpfError('object', `${what}: relocation of an unknown instruction`);
   }
 }
-
-/** Libbpf's mark of an impossible instruction, so that verifier logs can be searched for on the web. */
-export const POISON = 195896080;
 
 /** BPF_B, BPF_H, BPF_W, BPF_DW by bytes. */
 const SIZE_BITS: Readonly<Record<number, number>> = { 1: 0x10, 2: 0x08, 4: 0x00, 8: 0x18 };

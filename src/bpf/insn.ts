@@ -26,6 +26,8 @@ export const Pseudo = {
   MAP_VALUE: 2,
   /** call: a function of this program, relative to the next instruction. */
   CALL: 1,
+  /** call: a function of the kernel, by the id of its type. */
+  KERNEL_CALL: 2,
   /** ld_imm64: the address of a function of this program. */
   FUNC: 4,
 } as const;
@@ -49,3 +51,6 @@ export function putCall(code: Uint8Array, at: number, helper: number): void {
   code[at] = Op.CALL;
   new DataView(code.buffer, code.byteOffset, code.byteLength).setInt32(at + 4, helper, true);
 }
+
+/** Libbpf's mark of an impossible instruction, so that verifier logs can be searched for on the web. */
+export const POISON = 195896080;

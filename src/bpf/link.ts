@@ -1,7 +1,7 @@
 import type { Elf, ElfRelocation, ElfSymbol, Section } from './elf.ts';
-import { Rel, Stt } from './elf.ts';
+import { Rel, SHF_EXECINSTR, Stt } from './elf.ts';
 import { BpfError } from './error.ts';
-import { INSN, isLdImm64, Op, Pseudo, setSource, source } from './insn.ts';
+import { INSN, isLdImm64, Op, POISON, Pseudo, putCall, setSource, source } from './insn.ts';
 
 /** What the linker asks for while it puts a program together. */
 export interface Linker {
@@ -10,6 +10,10 @@ export interface Linker {
   code(section: number): Uint8Array;
   /** The fd of the map that a symbol names, or of the map that holds a data section. */
   mapFd(symbol: ElfSymbol, section: Section): number;
+  /** The kernel's id of a function that programs may call (a "kfunc"); undefined when it has none of that name. */
+  kernelFunction(name: string): number | undefined;
+  /** Told of each call of a function that the kernel does not have, by index in the program. */
+  missing(index: number, name: string): void;
   /** Told where each instruction ends up: byte offset in its section → index in the program. */
   placed(section: number, from: number, size: number, index: number): void;
 }
@@ -69,7 +73,17 @@ export function link(linker: Linker, main: Func): Uint8Array {
 
     for (let at = 0; at < code.length; at += INSN) {
       const relocation = relocationAt(func.section, func.start + at);
-      if (code[at] === Op.CALL && source(code, at) === Pseudo.CALL) {
+      if (relocation !== undefined && isKernelCall(code, at, relocation)) {
+        const id = linker.kernelFunction(relocation.symbol.name);
+        if (id === undefined) {
+          // An error only where the verifier gets to: a program may ask first.
+          putCall(code, at, POISON);
+          linker.missing((base + at) / INSN, relocation.symbol.name);
+        } else {
+          setSource(code, at, Pseudo.KERNEL_CALL);
+          view.setInt32(at + 4, id, true);
+        }
+      } else if (code[at] === Op.CALL && source(code, at) === Pseudo.CALL) {
         const section = relocation?.symbol.section ?? func.section;
         const origin = relocation === undefined ? func.start + at : relocation.symbol.value;
         const target = origin + (view.getInt32(at + 4, true) + 1) * INSN;
@@ -88,6 +102,23 @@ export function link(linker: Linker, main: Func): Uint8Array {
   };
   place(main);
   return Buffer.concat(parts);
+}
+
+/** A call of what the object does not define. */
+function isKernelCall(code: Uint8Array, at: number, { symbol }: ElfRelocation): boolean {
+  return code[at] === Op.CALL && source(code, at) === Pseudo.CALL && symbol.section === 0;
+}
+
+/** Names of the kernel's functions that the object calls. */
+export function kernelFunctions(elf: Elf): Set<string> {
+  const names = new Set<string>();
+  for (const section of elf.sections) {
+    if ((section.flags & SHF_EXECINSTR) === 0) continue;
+    for (const relocation of elf.relocations(section)) {
+      if (isKernelCall(section.data, relocation.offset, relocation)) names.add(relocation.symbol.name);
+    }
+  }
+  return names;
 }
 
 /** A ld_imm64 that means a map, or an address in a data section. */

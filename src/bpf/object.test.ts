@@ -159,6 +159,11 @@ describe('loadObject', () => {
         /^program impossible needs struct task_struct___nowhere\.windhover_has_no_such_field, which this kernel/,
       ),
     ]);
+    loadFailing('uncallable', { constants: { insist: 0 } });
+    expect(kindAndText(() => loadFailing('uncallable', { constants: { insist: 1 } }))).toEqual([
+      'relocation',
+      expect.stringMatching(/^program uncallable needs the function windhover_has_no_such_function, which this kernel/),
+    ]);
     expect(kindAndText(() => loadFailing('wrong_size'))).toEqual([
       'relocation',
       expect.stringMatching(

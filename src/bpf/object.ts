@@ -6,7 +6,7 @@ import { type CoreRelocation, CoreResolver, patch, rootNames } from './core.ts';
 import { type Elf, type ElfSymbol, parseElf, type Section, SHF_EXECINSTR } from './elf.ts';
 import { BpfError } from './error.ts';
 import { INSN } from './insn.ts';
-import { type Func, functions, isDataSection, link } from './link.ts';
+import { type Func, functions, isDataSection, kernelFunctions, link } from './link.ts';
 import { type BpfMap, createMap, freezeMap, MapFlag, type MapSpec, MapType, mapSpecs } from './maps.ts';
 import { raiseMemoryLimit } from './permission.ts';
 import { type BpfProgram, loadProgram, type ProgramType, programType } from './program.ts';
@@ -59,7 +59,7 @@ export function loadObject(bytes: Uint8Array, options: LoadOptions = {}): BpfObj
   const relocations = coreRelocations(elf, local);
   const candidates = programs(elf, new Set(options.disabled));
   const types = options.types ?? kernelTypes();
-  const kernel = kernelLookup(local, relocations, candidates, types);
+  const kernel = kernelLookup(elf, local, relocations, candidates, types);
   raiseMemoryLimit(sys);
 
   const patched = new Map<number, Patched>();
@@ -96,6 +96,8 @@ export function loadObject(bytes: Uint8Array, options: LoadOptions = {}): BpfObj
             elf,
             code: (section) => code(section).bytes,
             mapFd: (symbol, section) => maps.get(symbol, section).fd,
+            kernelFunction: (name) => kernel.functions.get(name),
+            missing: (index, name) => poisoned.set(index, `the function ${name}`),
             placed(section, from, size, index) {
               for (const [at, what] of code(section).poisoned) {
                 if (at >= from && at < from + size) poisoned.set(index + (at - from) / INSN, what);
@@ -215,12 +217,15 @@ interface KernelLookup {
   readonly resolver: CoreResolver;
   /** `btf_trace_<tracepoint>` by tracepoint: there is one for each that the kernel has. */
   readonly traceTypes: ReadonlyMap<string, number>;
+  /** The functions that the object calls, as far as the kernel has them. */
+  readonly functions: ReadonlyMap<string, number>;
 }
 
 const TRACE_PREFIX = 'btf_trace_';
 
 /** Looks everything up that the object wants to know of the kernel, in one pass over its types. */
 function kernelLookup(
+  elf: Elf,
   local: Btf,
   relocations: ReadonlyMap<string, readonly CoreRelocation[]>,
   candidates: readonly Candidate[],
@@ -235,7 +240,8 @@ function kernelLookup(
     const id = found.get(TRACE_PREFIX + type.tracepoint)?.[0];
     if (id !== undefined) traceTypes.set(type.tracepoint, id);
   }
-  return { resolver: new CoreResolver(local, target, found), traceTypes };
+  const functions = target.findFunctions(kernelFunctions(elf));
+  return { resolver: new CoreResolver(local, target, found), traceTypes, functions };
 }
 
 interface Patched {

@@ -1,9 +1,8 @@
 import { release } from 'node:os';
 import { latin1 } from '../bytes.ts';
 import { Attr, Cmd } from './command.ts';
-import { POISON } from './core.ts';
 import { BpfError } from './error.ts';
-import { INSN } from './insn.ts';
+import { INSN, POISON } from './insn.ts';
 import { explain } from './permission.ts';
 import { Errno, errnoName, NR, type Sys } from './sys.ts';
 

@@ -186,6 +186,7 @@ export function openSyscallSource(options: SyscallOptions): SyscallSource {
       c_cgroup: cgroup?.id ?? 0n,
       c_cgroup_hierarchy: cgroup?.hierarchy ?? UNIFIED,
       c_epoch: epochOffset(sys),
+      c_jit: isCompiled() ? 1 : 0,
       c_cpus_per_ring: rings === 1 ? 0 : cpusPerRing,
       c_snaplen: options.snaplen ?? DEFAULT_SNAPLEN,
       c_pointer_key: crypto.getRandomValues(new BigUint64Array(1))[0],
@@ -496,6 +497,15 @@ function clock(sys: Sys, id: number): bigint {
 /** What to add to the boot clock for nanoseconds since the epoch. */
 function epochOffset(sys: Sys): bigint {
   return clock(sys, CLOCK_REALTIME) - clock(sys, CLOCK_BOOTTIME);
+}
+
+/** Whether the kernel compiles programs to machine code; a container with a network of its own cannot see it, and kernels mostly do. */
+function isCompiled(): boolean {
+  try {
+    return readFileSync('/proc/sys/net/core/bpf_jit_enable', 'latin1').trim() !== '0';
+  } catch {
+    return true;
+  }
 }
 
 /** Inode of the initial pid namespace (PROC_PID_INIT_INO, include/linux/proc_ns.h). */

@@ -33,6 +33,15 @@ int impossible(void *context)
 	return insist ? BPF_CORE_READ(task, windhover_has_no_such_field) : 0;
 }
 
+extern int windhover_has_no_such_function(int number) __ksym;
+
+// Needs a function that no kernel has.
+SEC("raw_tp/sched_process_exit")
+int uncallable(void *context)
+{
+	return insist ? windhover_has_no_such_function(1) : 0;
+}
+
 // Rejected by every verifier: a raw tracepoint has no argument so far out.
 SEC("raw_tp/sched_process_exec")
 int rejected(__u64 *context)

@@ -11,7 +11,7 @@ export function cannotLoad(): string | undefined {
   return missing.length > 0 ? `needs ${missing.join(' and ')}` : undefined;
 }
 
-export const FAILING = ['absent', 'absent_typed', 'impossible', 'rejected', 'wrong_size'] as const;
+export const FAILING = ['absent', 'absent_typed', 'impossible', 'uncallable', 'rejected', 'wrong_size'] as const;
 
 export function testObject(name: 'loader' | 'failing'): Buffer {
   return readFileSync(new URL(`${name}.bpf.o`, import.meta.url));

@@ -185,11 +185,16 @@ int called(void *context)
 	return 0;
 }
 
+enum special_kfunc_type { KF_bpf_rdonly_cast };
+extern void *bpf_rdonly_cast(const void *pointer, __u32 type) __ksym;
+
 // Direct loads of typed pointers: the instruction's width is the field's.
 SEC("tp_btf/sched_process_fork")
 int typed(__u64 *context)
 {
 	struct task_struct *parent = (void *)context[0];
+	if (bpf_core_enum_value_exists(enum special_kfunc_type, KF_bpf_rdonly_cast))
+		parent = bpf_rdonly_cast(parent, bpf_core_type_id_kernel(struct task_struct));
 	if (parent->tgid == target && parent->group_leader->pid == target)
 		__sync_fetch_and_add(&next, 1);
 	return 0;
