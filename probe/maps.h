@@ -27,8 +27,8 @@ const volatile u64 c_epoch = 0;
 const volatile u32 c_snaplen = 80;
 /* Kernel addresses (the identity of unix sockets) are combined with this before they leave the kernel. */
 const volatile u64 c_pointer_key = 0;
-/* Programs are compiled to machine code; without, they may not call functions of the kernel. */
-const volatile u32 c_jit = 0;
+/* Casts (path.h) may be used; the loader tries without where a kernel does not take them, as without its compiler. */
+const volatile u32 c_casts = 1;
 /* How many CPUs share a ring of `rings`; 0: all CPUs use `ring`. */
 const volatile u32 c_cpus_per_ring = 0;
 

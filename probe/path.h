@@ -27,7 +27,7 @@ static __always_inline void text_none(struct scratch *s)
  * can be read): a tenth of what a helper takes. The function is called only where CAN_CAST is true.
  */
 extern void *bpf_rdonly_cast(const void *pointer, u32 type) __attribute__((section(".ksyms")));
-#define CAN_CAST (c_jit && bpf_core_enum_value_exists(enum special_kfunc_type, KF_bpf_rdonly_cast))
+#define CAN_CAST (c_casts && bpf_core_enum_value_exists(enum special_kfunc_type, KF_bpf_rdonly_cast))
 #define CAST(type, pointer) ((type *)bpf_rdonly_cast((const void *)(pointer), bpf_core_type_id_kernel(type)))
 /* Eight bytes; a structure that begins with a number of that size stands for them. */
 #define CAST_U64(pointer) ((u64)CAST(struct timespec64, pointer)->tv_sec)

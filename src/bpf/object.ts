@@ -19,6 +19,8 @@ export interface LoadOptions {
   readonly maps?: Readonly<Record<string, { readonly maxEntries: number }>>;
   /** Programs that may be left out: because their tracepoint is absent, or the kernel does not take them. */
   readonly optional?: readonly string[];
+  /** Takes the kernel for one that has no functions for programs to call. */
+  readonly withoutFunctions?: boolean;
   /** Programs not to load at all. */
   readonly disabled?: readonly string[];
   /** Type information of the kernel; its own ({@link kernelTypes}) when absent. */
@@ -96,7 +98,7 @@ export function loadObject(bytes: Uint8Array, options: LoadOptions = {}): BpfObj
             elf,
             code: (section) => code(section).bytes,
             mapFd: (symbol, section) => maps.get(symbol, section).fd,
-            kernelFunction: (name) => kernel.functions.get(name),
+            kernelFunction: (name) => (options.withoutFunctions ? undefined : kernel.functions.get(name)),
             missing: (index, name) => poisoned.set(index, `the function ${name}`),
             placed(section, from, size, index) {
               for (const [at, what] of code(section).poisoned) {

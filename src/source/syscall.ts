@@ -1,7 +1,9 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import {
+  BpfError,
   type BpfMap,
   type BpfObject,
+  type LoadOptions,
   loadObject,
   MapType,
   type MergedRings,
@@ -169,7 +171,7 @@ export function openSyscallSource(options: SyscallOptions): SyscallSource {
   const rings = cpusPerRing === 0 ? 1 : Math.ceil(onlineCpus() / cpusPerRing);
   const cgroup = scope.kind === 'cgroup' ? cgroupIdentity(scope.path) : undefined;
   const pidns = ownPidNamespace();
-  const object = loadObject(readFileSync(PROBE), {
+  const object = loadProbe({
     sys,
     optional: OPTIONAL,
     maps: {
@@ -186,7 +188,6 @@ export function openSyscallSource(options: SyscallOptions): SyscallSource {
       c_cgroup: cgroup?.id ?? 0n,
       c_cgroup_hierarchy: cgroup?.hierarchy ?? UNIFIED,
       c_epoch: epochOffset(sys),
-      c_jit: isCompiled() ? 1 : 0,
       c_cpus_per_ring: rings === 1 ? 0 : cpusPerRing,
       c_snaplen: options.snaplen ?? DEFAULT_SNAPLEN,
       c_pointer_key: crypto.getRandomValues(new BigUint64Array(1))[0],
@@ -197,6 +198,18 @@ export function openSyscallSource(options: SyscallOptions): SyscallSource {
   } catch (error) {
     object.close();
     throw error;
+  }
+}
+
+/** Loads the probe: as quick as it can be, or, where the kernel does not take it so, by what all kernels have. */
+function loadProbe(options: LoadOptions): BpfObject {
+  const probe = readFileSync(PROBE);
+  try {
+    return loadObject(probe, options);
+  } catch (error) {
+    if (!(error instanceof BpfError) || error.kind !== 'verifier') throw error;
+    const constants = { ...options.constants, c_casts: 0 };
+    return loadObject(probe, { ...options, constants, withoutFunctions: true });
   }
 }
 
@@ -497,15 +510,6 @@ function clock(sys: Sys, id: number): bigint {
 /** What to add to the boot clock for nanoseconds since the epoch. */
 function epochOffset(sys: Sys): bigint {
   return clock(sys, CLOCK_REALTIME) - clock(sys, CLOCK_BOOTTIME);
-}
-
-/** Whether the kernel compiles programs to machine code; a container with a network of its own cannot see it, and kernels mostly do. */
-function isCompiled(): boolean {
-  try {
-    return readFileSync('/proc/sys/net/core/bpf_jit_enable', 'latin1').trim() !== '0';
-  } catch {
-    return true;
-  }
 }
 
 /** Inode of the initial pid namespace (PROC_PID_INIT_INO, include/linux/proc_ns.h). */

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { systemCalls } from '../../src/bpf/index.ts';
 import { type OpenFilter, passes } from '../../src/engine/index.ts';
 import type { CallFilter, SyscallSource } from '../../src/source/syscall.ts';
 import { cannotWatch, openWatch, text, type WatchedEvent, watch } from './watch.ts';
@@ -121,6 +122,9 @@ const FILTERS: readonly OpenFilter[] = [
   },
 ];
 
+const BPF = process.arch === 'arm64' ? 280 : 321;
+const ENOTSUPP = 524;
+
 const only = (opens: OpenFilter, more: Partial<CallFilter> = {}): CallFilter => ({
   opens,
   quiet: [],
@@ -159,6 +163,40 @@ test('the kernel leaves out exactly what the rules let it', async () => {
   expect(mainOpens((await watch(source, argv)).events)).toEqual(all);
 });
 
+test('a kernel that does not take calls of its functions leaves out the same', async () => {
+  const real = systemCalls();
+  const LOAD = 5;
+  let calls = false;
+  const old = openWatch({
+    sys: {
+      pageSize: real.pageSize,
+      map: (...args) => real.map(...args),
+      addr(buffer) {
+        for (let at = 0; at + 8 <= buffer.length; at += 8)
+          calls ||= buffer[at] === 0x85 && (buffer[at + 1] ?? 0) >> 4 === 2;
+        return real.addr(buffer);
+      },
+      sys(nr, ...args) {
+        const refused = nr === BPF && args[0] === LOAD && calls;
+        calls = false;
+        return refused ? -ENOTSUPP : real.sys(nr, ...args);
+      },
+    },
+  });
+  try {
+    const argv = closing(['/bin/sh', '-c', SCRIPT, directory, long]);
+    const filter = only({ ...NOTHING, prefixes: [below('/etc/pass')], tails: ['/a', 'hostname'] });
+    const [first, second] = [source, old].map(async (from) => {
+      from.select(undefined, filter);
+      return mainOpens((await watch(from, argv)).events).map(({ path }) => path);
+    });
+    expect(await second).toEqual(await first);
+    expect(await second).toContain('/etc/passwd');
+  } finally {
+    old.close();
+  }
+});
+
 test('of a prefix longer than the kernel compares, the beginning decides', async () => {
   const argv = closing(['/bin/cat', join(long, 'file'), join(directory, 'a')]);
   source.select(undefined, only({ ...NOTHING, prefixes: [below(join(long, 'another'))] }));
@@ -175,6 +213,7 @@ const PROGRAM = `
     if (/^name=(.*)/) { $0 = $1; again($1) }
     elsif (/^comm=(.*)/) { open my $f, '>', '/proc/self/comm' or die; print $f $1; close $f; again($1) }
     elsif ($_ eq 'fork') { my $pid = fork // die; if (!$pid) { again('fork'); exit 0 } waitpid $pid, 0 }
+    elsif (/^sibling=(.*)/) { if (!syscall $1, 0x8000 | 17, 0, 0, 0, 0) { again('sibling'); exit 0 } }
     elsif (/^exec=(.*)/) { my $pid = fork // die; if (!$pid) { exec split / /, $1 } waitpid $pid, 0 }
     elsif (/^wait=(.*)/) { open my $f, '>', "$1.begun"; select undef, undef, undef, 0.02 until -e "$1.go"; again('first'); again('reload') }
   }`;
@@ -186,7 +225,8 @@ describe('by program', () => {
 
   beforeAll(() => {
     copyFileSync(perl, copy);
-    for (const say of ['begin', 'fork', 'first', 'reload', 'wanted', 'other', 'cat']) writeFileSync(secret(say), 'x');
+    for (const say of ['begin', 'fork', 'sibling', 'first', 'reload', 'wanted', 'other', 'cat'])
+      writeFileSync(secret(say), 'x');
   });
 
   /** What was reported of the opens of a run of the program by that file. */
@@ -218,6 +258,13 @@ describe('by program', () => {
     ]);
     // A child has the name that its parent's thread has in the kernel.
     expect(await opened(filter, perl, 'comm=wanted', 'fork')).toEqual(['fork']);
+  });
+
+  test('of a child that its maker gives to another parent nothing is left out', async () => {
+    // CLONE_PARENT; the numbers of clone.
+    const sibling = `sibling=${process.arch === 'arm64' ? 220 : 56}`;
+    expect(await opened({ ...NOTHING, programs: [copy] }, perl, sibling)).toEqual(['sibling']);
+    expect(await opened({ ...NOTHING, comms: ['wanted'] }, perl, sibling)).toEqual([]);
   });
 
   test('of a program from before the present filter nothing is left out', async () => {
