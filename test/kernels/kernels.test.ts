@@ -67,7 +67,7 @@ describe.each(KERNELS)('kernel %s', (kernel) => {
       expect(filtered[code], code).toBeLessThan(unfiltered[code]);
     }
     expect(filtered.SYSCALL_CREAT_X).toBe(unfiltered.SYSCALL_CREAT_X);
-    expect(others).toEqual(filtered);
+    expect(others.SYSCALL_OPENAT_2_X).toBe(filtered.SYSCALL_OPENAT_2_X);
     // Failed ones are not asked for.
     expect(everyProgram.SYSCALL_OPENAT_2_X).toBeGreaterThan(filtered.SYSCALL_OPENAT_2_X);
   });
