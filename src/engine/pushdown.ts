@@ -1,6 +1,6 @@
 import { EVENTS, EventFlag, type EventInfo, EventType } from '../event/index.ts';
-import { fieldsOf, parameterOf } from '../fields/index.ts';
-import { type Check, type FieldRef, literalsOf, type Rule } from '../rules/index.ts';
+import { parameterOf } from '../fields/index.ts';
+import { type Check, type FieldRef, fieldsIn, fieldsOf, literalsOf, type Rule } from '../rules/index.ts';
 import { CARRIES_FILE } from '../state/index.ts';
 import { type Condition, forEachTerm, specialise } from './specialise.ts';
 import {
@@ -121,7 +121,7 @@ export function deriveFilter(rules: readonly Rule[]): KernelFilter {
       events.add(type);
       // The probe reports calls when they return, with the present codes; of the others it knows none.
       if (info.enter || (info.flags & EventFlag.OLD_VERSION) !== 0) continue;
-      const used = [...fieldsIn(condition), ...shown];
+      const used = [...fieldsCompared(condition), ...shown];
       const table = used.find(({ name }) => TABLE_FIELD.test(name));
       if (table !== undefined) defeat(rule, [table.name]);
       if (type === EventType.GENERIC_X && generic !== null) {
@@ -226,11 +226,8 @@ function isFd(field: FieldRef, { params }: EventInfo): boolean {
   return params.some((param, i) => param.type === 'FD' && (param.name === which || String(i) === which));
 }
 
-function fieldsIn(condition: Condition): FieldRef[] {
-  return checksOf(condition).flatMap(({ left, right }) => [
-    ...fieldsOf(left),
-    ...(right?.kind === 'operand' ? fieldsOf(right.operand) : []),
-  ]);
+function fieldsCompared(condition: Condition): FieldRef[] {
+  return checksOf(condition).flatMap(fieldsIn);
 }
 
 function checksOf(condition: Condition): Check[] {

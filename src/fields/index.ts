@@ -12,7 +12,6 @@ import { PROCESS_FIELDS } from './process.ts';
 import { GROUP_FIELDS, USER_FIELDS } from './user.ts';
 import { WINDHOVER_FIELDS } from './windhover.ts';
 
-export { fieldsOf } from '../rules/index.ts';
 export type { BoundCatalogue, CatalogueOptions } from './catalogue.ts';
 export { dnsNames, watchNames } from './dns.ts';
 export { parameterOf } from './evt.ts';
