@@ -305,7 +305,7 @@ export class FdTable {
     return kept === NO_INODE ? entry.ino : kept;
   }
 
-  /** What {@link set} was given as the inode of a descriptor in the table; {@link NO_INODE} when that of the entry is valid. */
+  /** What {@link set} was given as the inode; {@link NO_INODE} when that of the entry is valid, and where there is none. */
   keptInode(fd: number): number {
     const index = fd >>> CHUNK_BITS;
     const inodes = index === 0 ? this.#firstInodes : index <= this.#others.length ? this.#otherInodes[index - 1] : null;
@@ -345,7 +345,10 @@ export class FdTable {
     const index = fd >>> CHUNK_BITS;
     if (index <= this.#others.length) {
       if (this.get(fd) === null) return;
-      this.#writable(index)[fd & (CHUNK - 1)] = null;
+      const at = fd & (CHUNK - 1);
+      this.#writable(index)[at] = null;
+      const inodes = index === 0 ? this.#firstInodes : this.#otherInodes[index - 1];
+      if (inodes !== null && inodes !== undefined) inodes[at] = NO_INODE;
       this.size--;
     } else if (this.#high?.delete(fd) === true) {
       this.size--;

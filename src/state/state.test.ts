@@ -349,6 +349,12 @@ describe('files', () => {
     // The event of the close can still say which file it was.
     send(1, 'SYSCALL_CLOSE_X', { res: 0, fd: 40 });
     expect([state.fdInode, ...inodes(1, 40)]).toEqual([6, 0]);
+    // A file of which only the event tells has its own.
+    const told = [Extra.PATH_RESOLVED, '/tmp/y', 1, 9n];
+    send(1, 'SYSCALL_FCHMOD_X', { res: 0, fd: 40, mode: 0 }, told);
+    expect([state.fd?.name, state.fdInode]).toEqual(['/tmp/y', 9]);
+    send(1, 'SYSCALL_DUP_1_X', { res: 42, oldfd: 40 }, told);
+    expect([state.fdInode, ...inodes(1, 42)]).toEqual([9, 9]);
     send(1, 'SYSCALL_MEMFD_CREATE_X', { fd: 3, name: 'code' });
     expect([state.fdInode, ...inodes(1, 3)]).toEqual([0, 0]);
   });

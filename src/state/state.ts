@@ -128,7 +128,7 @@ export class State {
   fdNum = -1;
   /** The path that an open names, whether it succeeded or not; null on other events. */
   path: Path | null = null;
-  /** What the table kept as the inode of the fd that was closed last. */
+  /** What the table kept as the inode of the fd that was closed last, for the event of the close. */
   closedInode = NO_INODE;
   /** The event gave its fd another name (`fd.name_changed`). */
   fdNameChanged = false;
@@ -185,7 +185,7 @@ export class State {
   get fdInode(): number | bigint {
     const { fd, fdNum, thread } = this;
     if (fd === null || thread === null) return fd?.ino ?? 0;
-    // After a close nothing is there any more.
+    // After a close, and of a file that only the event tells of, nothing is there.
     const kept = thread.fds.get(fdNum) === fd ? thread.fds.keptInode(fdNum) : this.closedInode;
     return kept === NO_INODE ? fd.ino : kept;
   }
@@ -234,7 +234,10 @@ export class State {
         const num = event.lo(param);
         this.fdNum = num;
         let fd = thread.fds.get(num);
-        if (fd === null && event.nparams > ((known >> 8) & 0xff)) fd = toldFile(this, event);
+        if (fd === null && event.nparams > ((known >> 8) & 0xff)) {
+          fd = toldFile(this, event);
+          this.closedInode = NO_INODE;
+        }
         this.fd = fd;
       }
       if (kind !== NONE) this.#dispatch(kind, event, thread);
