@@ -3,11 +3,12 @@
  *
  *   node bench/live.ts [--runs N] [RULES.yaml…]      (root, gcc; the rules that come with the program by default)
  *
- * Runs are interleaved, because machines change their speed: bare, with the probe attached but nothing in its scope
- * (what any sensor costs that looks at system calls), and under `windhover run`. The workload is find, grep, tar and gcc
- * over a generated tree; the second one is `dd bs=1`, which does nothing but system calls. Medians, and the least of
- * each. The sensor's own time is that of its whole process, start included. Then what an open and close of one file takes,
- * eight directories deep, that no rule wants: the least of many. Only children of this process are watched.
+ * Runs are interleaved, because machines change their speed: bare, with a program that only returns at the end of every
+ * call, with the probe attached but nothing in its scope (what any sensor costs that looks at system calls), and under
+ * `windhover run`. The workload is find, grep, tar and gcc over a generated tree; the second one is `dd bs=1`, which does
+ * nothing but system calls. Medians, and the least of each. The sensor's own time is that of its whole process, start
+ * included. Then what an open and close of one file takes, eight directories deep, that no rule wants: the least of many.
+ * Only children of this process are watched.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -15,7 +16,7 @@ import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { systemCalls } from '../src/bpf/index.ts';
+import { loadObject, systemCalls } from '../src/bpf/index.ts';
 import { openSyscallSource } from '../src/source/syscall.ts';
 
 process.env.WINDHOVER_REQUIRE_SCOPE = '1';
@@ -108,9 +109,22 @@ const attached: Run = (measure) => {
   }
 };
 
+/** What the least program at the end of every system call costs: it compares one number and returns. */
+const returning: Run = (measure) => {
+  const bytes = readFileSync(new URL('../src/bpf/testdata/loader.bpf.o', import.meta.url));
+  const object = loadObject(bytes, { constants: { target: 0 } });
+  try {
+    object.programs.get('ask')?.attach();
+    return measure([]);
+  } finally {
+    object.close();
+  }
+};
+
 const rules = positionals.flatMap((file) => ['-r', file]);
 const VARIANTS: Readonly<Record<string, Run>> = {
   bare: (measure) => measure([]),
+  returning,
   attached,
   watched: (measure) => measure([program, 'run', '-o', 'stdout_output.enabled=false', ...rules, '--']),
 };
