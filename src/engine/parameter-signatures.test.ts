@@ -1,10 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
-import { buildEvent, EventType, type ParamValue, viewEvent } from '../event/index.ts';
-import { bind, fieldCatalogue } from '../fields/index.ts';
-import { interpret, loadRules, type Rule } from '../rules/index.ts';
-import { State } from '../state/index.ts';
-import { createEngine } from './index.ts';
+import { load } from '../../test/engine/generated.ts';
+import { compiled, interpreted, run } from '../../test/engine/ways.ts';
+import { buildEvent, EventType, type ParamValue } from '../event/index.ts';
 import { Scope } from './scope.ts';
 
 interface Call {
@@ -13,39 +11,8 @@ interface Call {
   readonly params: Readonly<Record<string, ParamValue>>;
 }
 
-function rulesOf(conditions: readonly string[]): readonly Rule[] {
-  const text = conditions
-    .map(
-      (condition, i) => `- ${JSON.stringify({ rule: `r${i}`, desc: 'd', condition, output: 'o', priority: 'INFO' })}`,
-    )
-    .join('\n');
-  const { ruleSet, files } = loadRules([{ name: 'rules', text }], fieldCatalogue());
-  if (ruleSet === null) throw new Error(JSON.stringify(files));
-  return ruleSet.rules;
-}
-
-/** The rules that fire on each call, by the engine and by the interpreter. */
-function judge(rules: readonly Rule[], calls: readonly Call[]): [string[][], string[][]] {
-  const state = new State();
-  let found: string[] = [];
-  const engine = createEngine(rules, state, { matching: 'all', onMatch: (rule) => found.push(rule.name) });
-  const compiled: string[][] = [];
-  const interpreted: string[][] = [];
-  calls.forEach(({ code, tid, params }, i) => {
-    const event = viewEvent(buildEvent(EventType[code] as number, { tid, params }), i + 1);
-    state.apply(event);
-    found = [];
-    engine.process(event);
-    compiled.push(found);
-    interpreted.push(
-      rules
-        .filter((rule) => rule.eventTypes.includes(event.type))
-        .filter((rule) => interpret(rule.condition, (field) => bind(field.name, field.argument)(event, state)))
-        .map((rule) => rule.name),
-    );
-  });
-  return [compiled, interpreted];
-}
+const events = (calls: readonly Call[]) =>
+  calls.map(({ code, tid, params }) => buildEvent(EventType[code] as number, { tid, params }));
 
 const bytes = (text: string): Uint8Array => Uint8Array.from(text, (char) => char.charCodeAt(0));
 // Not all end in a NUL: two texts can then have the same bytes and another border.
@@ -99,8 +66,9 @@ describe('signatures of parameters', () => {
         fc.uniqueArray(condition, { minLength: 3, maxLength: 10 }),
         fc.array(call, { minLength: 60, maxLength: 120 }),
         (conditions, calls) => {
-          const [compiled, interpreted] = judge(rulesOf(conditions), calls);
-          expect(compiled).toEqual(interpreted);
+          const rules = load(conditions);
+          const seen = events(calls);
+          expect(run(seen, compiled(rules))).toEqual(run(seen, interpreted(rules)));
         },
       ),
       { numRuns: 200 },
@@ -109,13 +77,13 @@ describe('signatures of parameters', () => {
 
   test('the same path of another program is known', () => {
     const spy = vi.spyOn(Scope.prototype, 'signature');
-    const rules = rulesOf(['evt.type = unlink and evt.arg.path startswith /etc/']);
+    const rules = load(['evt.type = unlink and evt.arg.path startswith /etc/']);
     const calls = Array.from({ length: 100 }, (_, i) => ({
       code: 'SYSCALL_UNLINK_2_X',
       tid: 100 + i,
       params: { path: `/tmp/${i % 5}` },
     }));
-    judge(rules, calls);
+    run(events(calls), compiled(rules));
     expect(spy.mock.calls).toHaveLength(5);
     spy.mockRestore();
   });

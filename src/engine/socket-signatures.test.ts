@@ -1,31 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
-import { buildEvent, EventType, inetTuple, viewEvent } from '../event/index.ts';
-import { bind, fieldCatalogue } from '../fields/index.ts';
-import { interpret, loadRules, type Rule } from '../rules/index.ts';
-import { State } from '../state/index.ts';
-import { createEngine } from './index.ts';
+import { load } from '../../test/engine/generated.ts';
+import { compiled, interpreted, type Judge, run } from '../../test/engine/ways.ts';
+import { buildEvent, EventType, inetTuple } from '../event/index.ts';
+import type { State } from '../state/index.ts';
 import { Scope } from './scope.ts';
 
 const ACCEPT = EventType.SOCKET_ACCEPT4_6_X as number;
-
-function rulesOf(conditions: readonly string[]): readonly Rule[] {
-  const text = conditions
-    .map((condition, i) =>
-      JSON.stringify({
-        rule: `r${i}`,
-        desc: 'd',
-        condition: `evt.type = accept4 and ${condition}`,
-        output: 'o',
-        priority: 'INFO',
-      }),
-    )
-    .map((rule) => `- ${rule}`)
-    .join('\n');
-  const { ruleSet, files } = loadRules([{ name: 'rules', text }], fieldCatalogue());
-  if (ruleSet === null) throw new Error(JSON.stringify(files));
-  return ruleSet.rules;
-}
 
 interface Connection {
   readonly client: string;
@@ -34,30 +15,20 @@ interface Connection {
   readonly to: number;
 }
 
-/** The rules that fire on each connection, by the engine and by the interpreter. */
-function judge(rules: readonly Rule[], connections: readonly Connection[]): [string[][], string[][]] {
-  const state = new State();
-  let found: string[] = [];
-  const engine = createEngine(rules, state, { matching: 'all', onMatch: (rule) => found.push(rule.name) });
-  const compiled: string[][] = [];
-  const interpreted: string[][] = [];
-  for (const address of ['\x7f\0\0\x01', '\x0a\0\0\x07']) {
-    state.sink.interface({ address, netmask: '', broadcast: '', linkSpeed: 0n, name: 'eth0' });
-  }
-  connections.forEach(({ client, server, from, to }, i) => {
-    const tuple = inetTuple(client, from, server, to);
-    const event = viewEvent(buildEvent(ACCEPT, { tid: 100, params: { fd: 5, tuple } }), i + 1);
-    state.apply(event);
-    found = [];
-    engine.process(event);
-    compiled.push(found);
-    interpreted.push(
-      rules
-        .filter((rule) => interpret(rule.condition, (field) => bind(field.name, field.argument)(event, state)))
-        .map((rule) => rule.name),
-    );
+const rulesOf = (conditions: readonly string[]) =>
+  load(conditions.map((condition) => `evt.type = accept4 and ${condition}`));
+
+/** The rules that fire on each connection of a machine with two addresses. */
+function judge(way: (state: State) => Judge, connections: readonly Connection[]): string[][] {
+  const events = connections.map(({ client, server, from, to }) =>
+    buildEvent(ACCEPT, { tid: 100, params: { fd: 5, tuple: inetTuple(client, from, server, to) } }),
+  );
+  return run(events, (state) => {
+    for (const address of ['\x7f\0\0\x01', '\x0a\0\0\x07']) {
+      state.sink.interface({ address, netmask: '', broadcast: '', linkSpeed: 0n, name: 'eth0' });
+    }
+    return way(state);
   });
-  return [compiled, interpreted];
 }
 
 const port = fc.constantFrom(1, 22, 79, 80, 81, 443, 1023, 1024, 40000, 40001, 65535);
@@ -104,8 +75,8 @@ describe('signatures of sockets', () => {
   test('rules see what the interpreter sees', () => {
     fc.assert(
       fc.property(fc.array(condition, { minLength: 1, maxLength: 5 }), fc.array(connection), (conditions, seen) => {
-        const [compiled, interpreted] = judge(rulesOf(conditions), seen);
-        expect(compiled).toEqual(interpreted);
+        const rules = rulesOf(conditions);
+        expect(judge(compiled(rules), seen)).toEqual(judge(interpreted(rules), seen));
       }),
       { numRuns: 300 },
     );
@@ -120,10 +91,10 @@ describe('signatures of sockets', () => {
       from: 30000 + i,
       to: 80,
     }));
-    judge(rules, many);
+    judge(compiled(rules), many);
     const few = spy.mock.calls.length;
     spy.mockClear();
-    judge(rulesOf(['fd.name endswith 5']), many);
+    judge(compiled(rulesOf(['fd.name endswith 5'])), many);
     const each = spy.mock.calls.length;
     spy.mockRestore();
     expect(few).toBeLessThan(20);

@@ -1,47 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createEngine } from '../../src/engine/index.ts';
-import { buildEvent, type Event, viewEvent } from '../../src/event/index.ts';
-import { bind } from '../../src/fields/index.ts';
-import { interpret, type Rule } from '../../src/rules/index.ts';
+import { buildEvent, viewEvent } from '../../src/event/index.ts';
 import { State } from '../../src/state/index.ts';
 import { code, condition, load, stream } from './generated.ts';
+import { compiled, interpreted, run } from './ways.ts';
 
 /** The compiled engine must agree with the interpreter on any rules and any events. */
-
-type Judge = (state: State, event: Event) => string[];
-
-function run(events: readonly Uint8Array[], make: (state: State) => Judge): string[][] {
-  const state = new State();
-  const judge = make(state);
-  return events.map((bytes, i) => {
-    const event = viewEvent(bytes as Uint8Array<ArrayBuffer>, i + 1);
-    state.apply(event);
-    return judge(state, event);
-  });
-}
-
-const interpreted =
-  (rules: readonly Rule[]) =>
-  (state: State): Judge =>
-  (_, event) =>
-    rules
-      .filter((rule) => rule.eventTypes.includes(event.type))
-      .filter((rule) => interpret(rule.condition, (field) => bind(field.name, field.argument)(event, state)))
-      .map((rule) => rule.name);
-
-const compiled =
-  (rules: readonly Rule[], codegen: boolean) =>
-  (state: State): Judge => {
-    let found: string[] = [];
-    const engine = createEngine(rules, state, { matching: 'all', codegen, onMatch: (rule) => found.push(rule.name) });
-    state.unread = engine.unread();
-    return (_, event) => {
-      found = [];
-      engine.process(event);
-      return found;
-    };
-  };
 
 describe('the compiled engine agrees with the interpreter', () => {
   for (const codegen of [true, false]) {
