@@ -78,8 +78,8 @@ interface Part {
 interface Member {
   /** As JSON, with the colon, and a comma before it unless it is the first. */
   readonly key: string;
-  /** Number of the reading, or where else the value comes from; of a format, the name of its plan. */
-  readonly source: number | 'time' | string;
+  /** Number of the reading, or where else the value comes from; of a format, its key in {@link Plan.extra}. */
+  readonly source: number | 'time' | { readonly format: string };
   readonly memory: Memory;
 }
 
@@ -110,18 +110,13 @@ export function createFormatter(options: AlertOptions): AlertFormatter {
   }
 
   function write(rule: Rule, plan: Plan, ts: bigint, { values, extra }: Values, note: string): string {
-    if (!options.json) {
-      const text = fromByteString(render(plan, values)) + note;
-      return escapeControls(`${options.iso8601 ? `${clock.utc(ts)}+0000` : clock.local(ts)}: ${rule.priority} ${text}`);
-    }
+    const head = `${options.iso8601 ? `${clock.utc(ts)}+0000` : clock.local(ts)}: ${rule.priority} `;
+    if (!options.json) return escapeControls(head + fromByteString(render(plan, values)) + note);
     const text = escapedText(plan, values) + (note === '' ? '' : inString(note));
     // Joined at once: a line that waits for its channel would otherwise be a tree of a hundred small strings.
     const line = [`{${hostname}`];
     if (options.withMessage) line.push(`"message":"${text}",`);
-    if (options.withOutput) {
-      const time = options.iso8601 ? `${clock.utc(ts)}+0000` : clock.local(ts);
-      line.push(`"output":"${time}: ${rule.priority} `, text, '",');
-    }
+    if (options.withOutput) line.push(`"output":"${head}`, text, '",');
     if (options.withFields) {
       line.push('"output_fields":{');
       for (const { key, source, memory } of plan.members) {
@@ -135,7 +130,10 @@ export function createFormatter(options: AlertOptions): AlertFormatter {
           line.push(memory.written);
         } else if (source === 'time')
           line.push(ts.toString()); // As Falco 0.44.1 has it, under either key.
-        else line.push(`"${escapedText(plan.extra.get(source) as Plan, (extra.get(source) as Values).values)}"`);
+        else {
+          const inner = plan.extra.get(source.format) as Plan;
+          line.push(`"${escapedText(inner, (extra.get(source.format) as Values).values)}"`);
+        }
       }
       line.push('},');
     }
@@ -250,7 +248,7 @@ function makePlan(rule: Rule, options: AlertOptions, bind: (operand: Operand) =>
     if (format === null && only?.kind === 'field') members.set(key, reading(key, only.operand));
     else {
       extra.set(key, makePlan({ ...rule, output: parsed }, { ...options, extraFields: () => [] }, bind));
-      members.set(key, key);
+      members.set(key, { format: key });
     }
   }
   members.set(options.iso8601 ? 'evt.time.iso8601' : 'evt.time', 'time');

@@ -37,14 +37,14 @@ function hold(condition: string, output: string, waitMs = 60_000, isStarting = f
   const event = new Event();
   event.attach(bytes, new DataView(bytes.buffer));
   event.read(0, 0, 1);
-  const lines: (string | null)[] = [];
+  const lines: string[] = [];
   let awaited = true;
   let starting = isStarting;
   const held = createHeldAlerts({
     waitMs,
     starting: () => starting,
     awaits: () => awaited,
-    emit: (_rule, line) => lines.push(line?.replace(/^\S+ /, '') ?? null),
+    emit: (_rule, line) => lines.push(line.replace(/^\S+ /, '')),
   });
   const made = rule(condition, output);
   const taken = isMatch && held.take(made, event, state, formatter);
