@@ -49,19 +49,10 @@ export class Event {
 
   /** Points at the event whose header starts at `at`. The caller has checked that `len` bytes are there. */
   read(at: number, cpu: number, num: number): void {
-    const view = this.view;
-    this.at = at;
-    this.cpu = cpu;
-    this.num = num;
-    this.tid = view.getInt32(at + 8, true);
-    this.type = view.getUint16(at + 20, true);
-    const nparams = view.getUint32(at + 22, true);
-    this.nparams = nparams;
-    this.lens = at + HEADER_SIZE;
-    this.large = LARGE[this.type] === 1;
+    const type = this.view.getUint16(at + 20, true);
+    const nparams = this.view.getUint32(at + 22, true);
+    this.#point(at, cpu, num, type, nparams, LARGE[type] === 1);
     this.isRegular = false;
-    this.data = this.lens + (this.large ? nparams << 2 : nparams << 1);
-    this.#known = 0;
   }
 
   /**
@@ -69,6 +60,11 @@ export class Event {
    * regular; only for types with lengths of 16 bits.
    */
   readRegular(at: number, cpu: number, num: number, type: number, nparams: number): void {
+    this.#point(at, cpu, num, type, nparams, false);
+    this.isRegular = true;
+  }
+
+  #point(at: number, cpu: number, num: number, type: number, nparams: number, large: boolean): void {
     this.at = at;
     this.cpu = cpu;
     this.num = num;
@@ -77,9 +73,8 @@ export class Event {
     this.nparams = nparams;
     const lens = at + HEADER_SIZE;
     this.lens = lens;
-    this.large = false;
-    this.isRegular = true;
-    this.data = lens + (nparams << 1);
+    this.large = large;
+    this.data = lens + (large ? nparams << 2 : nparams << 1);
     this.#known = 0;
   }
 

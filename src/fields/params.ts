@@ -14,6 +14,7 @@ import {
   kernelBase,
   L4,
   type State,
+  type Thread,
   UNKNOWN_DIRECTORY,
 } from '../state/index.ts';
 import { errnoName, signalName } from './errno.ts';
@@ -162,23 +163,26 @@ function baseOfRelative(event: Event, i: number, state: State): string | null {
  * path is absolute or empty. The event has the parameter and a thread.
  */
 export function pathBase(event: Event, i: number, state: State): number {
-  if (event.len(i) === 0 || event.buffer[event.offset(i)] === SLASH) return 0;
-  const told = kernelBaseOf(event, i);
-  if (told !== null) return state.paths.directory(told).id;
-  const { thread } = state;
-  if (thread === null) return 0;
-  if (event.info.params[i]?.type === 'FSPATH') return currentDirectory(thread)?.id ?? -1;
-  const base = baseOfRelative(event, i, state);
+  if (event.len(i) === 0 || event.buffer[event.offset(i)] === SLASH || state.thread === null) return 0;
+  const base = baseOf(event, i, state.thread, state);
   return base === null ? -1 : state.paths.directory(base).id;
 }
 
-function pathText(event: Event, i: number, type: ParamType, state: State): ParamText {
+/** The directory that the relative path in parameter `i` is joined to; null: none. */
+function baseOf(event: Event, i: number, thread: Thread, state: State): string | null {
+  return (
+    kernelBaseOf(event, i) ??
+    (event.info.params[i]?.type === 'FSRELPATH'
+      ? baseOfRelative(event, i, state)
+      : (currentDirectory(thread)?.name ?? null))
+  );
+}
+
+function pathText(event: Event, i: number, state: State): ParamText {
   const path = textParam(event, i);
   if (known(path) === null || path === null) return PLAIN(NOT_AVAILABLE);
   if (path.charCodeAt(0) === SLASH || path === NOT_AVAILABLE || state.thread === null) return PLAIN(path);
-  const base =
-    kernelBaseOf(event, i) ??
-    (type === 'FSRELPATH' ? baseOfRelative(event, i, state) : (currentDirectory(state.thread)?.name ?? null));
+  const base = baseOf(event, i, state.thread, state);
   if (base === null) return PLAIN(path);
   const full = joinPath(base, path);
   return { text: path, resolved: full === path ? '' : full };
@@ -324,7 +328,7 @@ export function paramText(event: Event, i: number, state: State): ParamText | nu
       return PLAIN(known(textParam(event, i)) ?? NOT_AVAILABLE);
     case 'FSPATH':
     case 'FSRELPATH':
-      return pathText(event, i, type, state);
+      return pathText(event, i, state);
     case 'BYTEBUF':
       return PLAIN(printable(event.bytes(i) ?? ''));
     case 'CHARBUFARRAY':

@@ -308,8 +308,13 @@ export class FdTable {
   /** What {@link set} was given as the inode; {@link NO_INODE} when that of the entry is valid, and where there is none. */
   keptInode(fd: number): number {
     const index = fd >>> CHUNK_BITS;
-    const inodes = index === 0 ? this.#firstInodes : index <= this.#others.length ? this.#otherInodes[index - 1] : null;
-    return inodes === null || inodes === undefined ? NO_INODE : (inodes[fd & (CHUNK - 1)] as number);
+    const inodes = index <= this.#others.length ? this.#inodes(index) : null;
+    return inodes === null ? NO_INODE : (inodes[fd & (CHUNK - 1)] as number);
+  }
+
+  /** Inodes of the chunk of that index, which is there. */
+  #inodes(index: number): Inodes {
+    return index === 0 ? this.#firstInodes : (this.#otherInodes[index - 1] as Inodes);
   }
 
   /**
@@ -330,8 +335,8 @@ export class FdTable {
     const at = fd & (CHUNK - 1);
     if (chunk[at] === null) this.size++;
     chunk[at] = entry;
-    let inodes = index === 0 ? this.#firstInodes : this.#otherInodes[index - 1];
-    if (inodes === null || inodes === undefined) {
+    let inodes = this.#inodes(index);
+    if (inodes === null) {
       if (inode === NO_INODE) return entry;
       inodes = new Array<number>(CHUNK).fill(NO_INODE);
       if (index === 0) this.#firstInodes = inodes;
@@ -347,8 +352,8 @@ export class FdTable {
       if (this.get(fd) === null) return;
       const at = fd & (CHUNK - 1);
       this.#writable(index)[at] = null;
-      const inodes = index === 0 ? this.#firstInodes : this.#otherInodes[index - 1];
-      if (inodes !== null && inodes !== undefined) inodes[at] = NO_INODE;
+      const inodes = this.#inodes(index);
+      if (inodes !== null) inodes[at] = NO_INODE;
       this.size--;
     } else if (this.#high?.delete(fd) === true) {
       this.size--;

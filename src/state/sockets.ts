@@ -41,8 +41,9 @@ const ADDRESSES = 256;
 const addressBits = new Int32Array(ADDRESSES);
 const addressTexts: string[] = new Array(ADDRESSES).fill('\0\0\0\0');
 
-/** The four bytes at `at` as a byte string; the same few hosts come again and again. */
-function address4(buffer: Uint8Array, view: DataView, at: number): string {
+/** The address of `width` bytes at `at` as a byte string; the same few hosts come again and again. */
+function addressAt({ buffer, view }: Event, at: number, width: 4 | 16): string {
+  if (width === 16) return latin1(buffer, at, at + width);
   const bits = view.getInt32(at, true);
   const slot = (Math.imul(bits, 0x9e3779b1) >>> 24) & (ADDRESSES - 1);
   if (addressBits[slot] !== bits) {
@@ -71,11 +72,8 @@ export function readTuple(event: Event, param: number, l4: number): Tuple | null
   const width = family === AF_INET ? 4 : family === AF_INET6 ? 16 : 0;
   if (width !== 0) {
     if (length < 5 + 2 * width) return null;
-    const sourceAt = at + 1;
-    const destinationAt = at + 3 + width;
-    let source = width === 4 ? address4(buffer, view, sourceAt) : latin1(buffer, sourceAt, sourceAt + width);
-    let destination =
-      width === 4 ? address4(buffer, view, destinationAt) : latin1(buffer, destinationAt, destinationAt + width);
+    let source = addressAt(event, at + 1, width);
+    let destination = addressAt(event, at + 3 + width, width);
     if (width === 16 && source.startsWith(MAPPED) && destination.startsWith(MAPPED)) {
       source = source.slice(12);
       destination = destination.slice(12);
@@ -199,7 +197,7 @@ export function connectEnter(state: State, event: Event, thread: Thread): void {
   const family = event.buffer[at];
   const width = family === AF_INET ? 4 : family === AF_INET6 ? 16 : 0;
   if (width === 0 || length < 3 + width) return;
-  const destinationAddress = plainAddress(latin1(event.buffer, at + 1, at + 1 + width));
+  const destinationAddress = plainAddress(addressAt(event, at + 1, width));
   const destinationPort = event.view.getUint16(at + 1 + width, true);
   const before = fd.socket;
   if (
@@ -251,7 +249,7 @@ export function bind(state: State, event: Event, thread: Thread): void {
   const width = family === AF_INET ? 4 : family === AF_INET6 ? 16 : 0;
   const status = (fd.status & ~FdStatus.CLIENT) | FdStatus.SERVER;
   if (width !== 0 && length >= 3 + width) {
-    const sourceAddress = plainAddress(latin1(event.buffer, at + 1, at + 1 + width));
+    const sourceAddress = plainAddress(addressAt(event, at + 1, width));
     const sourcePort = event.view.getUint16(at + 1 + width, true);
     const end = new Socket(fd.socket?.l4 ?? L4.UNKNOWN, sourceAddress, sourcePort, '', 0, 0n, 0n);
     const type = sourceAddress.length === 4 ? FdType.IPV4_SERVSOCK : FdType.IPV6_SERVSOCK;
