@@ -1,6 +1,7 @@
 import type { Event } from '../event/index.ts';
 import type { Check, Value } from '../rules/index.ts';
 import type { State } from '../state/index.ts';
+import { SequenceInterner } from './sequences.ts';
 import { SetInterner, type Term, ValueIndex } from './value-index.ts';
 
 /** Something that terms compare, read from the event and the state: a field with its argument, or a transformer over fields. */
@@ -24,7 +25,7 @@ export class Scope {
   #words = 1;
   #finished = false;
   #tuple = new Int32Array(0);
-  #signatures = new TupleInterner(1);
+  readonly #signatures = new SequenceInterner();
   /** For each signature, the truth of every term as bits. */
   readonly truth: Int32Array[] = [];
   /** For each signature, the ids of the terms that are true. */
@@ -55,7 +56,6 @@ export class Scope {
       index: new ValueIndex(terms, operand.text, this.sets, remember),
     }));
     this.#tuple = new Int32Array(Math.max(1, this.#indexes.length));
-    this.#signatures = new TupleInterner(this.#tuple.length);
   }
 
   /** The comparisons that the terms stand for. */
@@ -80,7 +80,7 @@ export class Scope {
       const { operand, index } = indexes[i] as { operand: Operand; index: ValueIndex };
       tuple[i] = index.match(operand.read(event, state));
     }
-    const signature = this.#signatures.intern(tuple);
+    const signature = this.#signatures.intern(tuple, tuple.length);
     if (signature === this.truth.length) this.#learn(tuple);
     return signature;
   }
@@ -89,74 +89,12 @@ export class Scope {
     const bits = new Int32Array(this.#words);
     const ids: number[] = [];
     for (let i = 0; i < this.#indexes.length; i++) {
-      for (const id of this.sets.sets[tuple[i] as number] as Int32Array) {
+      for (const id of this.sets.members(tuple[i] as number)) {
         bits[id >> 5] = (bits[id >> 5] as number) | (1 << (id & 31));
         ids.push(id);
       }
     }
     this.truth.push(bits);
     this.trueTerms.push(Int32Array.from(ids));
-  }
-}
-
-/** Numbers tuples of integers of one width, from 0, in the order in which they are first met. */
-class TupleInterner {
-  readonly #width: number;
-  #slots = new Int32Array(1024).fill(-1);
-  #store: Int32Array;
-  #count = 0;
-
-  constructor(width: number) {
-    this.#width = width;
-    this.#store = new Int32Array(256 * width);
-  }
-
-  intern(tuple: Int32Array): number {
-    const width = this.#width;
-    let hash = 0x811c9dc5 | 0;
-    for (let i = 0; i < width; i++) {
-      hash = Math.imul(hash ^ (tuple[i] as number), 0x01000193);
-      hash ^= hash >>> 15;
-    }
-    let mask = this.#slots.length - 1;
-    let slot = hash & mask;
-    for (;;) {
-      const id = this.#slots[slot] as number;
-      if (id < 0) break;
-      const base = id * width;
-      let i = 0;
-      while (i < width && this.#store[base + i] === tuple[i]) i++;
-      if (i === width) return id;
-      slot = (slot + 1) & mask;
-    }
-    const id = this.#count++;
-    if ((id + 1) * width > this.#store.length) {
-      const bigger = new Int32Array(this.#store.length * 2);
-      bigger.set(this.#store);
-      this.#store = bigger;
-    }
-    this.#store.set(tuple, id * width);
-    this.#slots[slot] = id;
-    if (this.#count * 2 > this.#slots.length) {
-      const bigger = new Int32Array(this.#slots.length * 2).fill(-1);
-      mask = bigger.length - 1;
-      for (let known = 0; known < this.#count; known++) {
-        let at = this.#hash(known) & mask;
-        while ((bigger[at] as number) >= 0) at = (at + 1) & mask;
-        bigger[at] = known;
-      }
-      this.#slots = bigger;
-    }
-    return id;
-  }
-
-  #hash(id: number): number {
-    let hash = 0x811c9dc5 | 0;
-    const base = id * this.#width;
-    for (let i = 0; i < this.#width; i++) {
-      hash = Math.imul(hash ^ (this.#store[base + i] as number), 0x01000193);
-      hash ^= hash >>> 15;
-    }
-    return hash;
   }
 }

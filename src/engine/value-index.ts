@@ -1,5 +1,6 @@
 import type { Check, Value } from '../rules/index.ts';
 import { Hits, Substrings, Trie } from './automata.ts';
+import { SequenceInterner } from './sequences.ts';
 
 /** A distinct condition term: one comparison, whichever rules it stands in. */
 export interface Term {
@@ -12,10 +13,12 @@ export interface Term {
 
 /** Interns sets of term ids: equal sets have equal numbers, so that a set is compared and memoised as an integer. */
 export class SetInterner {
-  /** Sorted members by set number; number 0 is the empty set. */
-  readonly sets: Int32Array[] = [new Int32Array(0)];
-  /** Open addressing by a hash of the members: set numbers, 0 is free. */
-  #slots = new Int32Array(256);
+  readonly #sets = new SequenceInterner();
+
+  constructor() {
+    // The empty set is number 0.
+    this.#sets.intern(new Int32Array(0), 0);
+  }
 
   /** Number of the set of the hits, which need be neither sorted nor different, and are both afterwards. */
   intern(hits: Hits): number {
@@ -31,41 +34,13 @@ export class SetInterner {
     let count = 1;
     for (let i = 1; i < hits.count; i++) if (ids[i] !== ids[count - 1]) ids[count++] = ids[i] as number;
     hits.count = count;
-    const last = this.#slots.length - 1;
-    for (let slot = hash(ids, count) & last; ; slot = (slot + 1) & last) {
-      const known = this.#slots[slot] as number;
-      if (known === 0) return this.#add(hits, slot);
-      const set = this.sets[known] as Int32Array;
-      let same = set.length === count;
-      for (let i = 0; same && i < count; i++) same = set[i] === ids[i];
-      if (same) return known;
-    }
+    return this.#sets.intern(ids, count);
   }
 
-  #add({ ids, count }: Hits, slot: number): number {
-    const number = this.sets.push(ids.slice(0, count)) - 1;
-    this.#slots[slot] = number;
-    if (number * 2 > this.#slots.length) {
-      this.#slots = new Int32Array(this.#slots.length * 2);
-      const last = this.#slots.length - 1;
-      for (let known = 1; known < this.sets.length; known++) {
-        const set = this.sets[known] as Int32Array;
-        let free = hash(set, set.length) & last;
-        while (this.#slots[free] !== 0) free = (free + 1) & last;
-        this.#slots[free] = known;
-      }
-    }
-    return number;
+  /** The ids in the set of that number, ascending. */
+  members(set: number): Int32Array {
+    return this.#sets.members(set);
   }
-}
-
-function hash(ids: Int32Array, count: number): number {
-  let sum = 0;
-  for (let i = 0; i < count; i++) {
-    sum = Math.imul(sum ^ (ids[i] as number), 0x9e3779b1);
-    sum ^= sum >>> 15;
-  }
-  return sum;
 }
 
 /** Values remembered for one operand before the memo starts afresh; a memo never changes an answer, so this only bounds memory. */
