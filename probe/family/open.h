@@ -171,62 +171,33 @@ static __always_inline int prefix_matches(struct scratch *s)
 #define FIRST_DENTRY(s) (*(struct dentry *volatile *)&(s)->tmp[3])
 #define LAST_DENTRY(s) (*(struct dentry *volatile *)&(s)->tmp[4])
 
+/* A member of a kernel structure: by a load, where the pointer came of a cast, or by the helper. */
+#define READ(cast, pointer, member) ((cast) ? (pointer)->member : BPF_CORE_READ(pointer, member))
+
 /* Finds both in the path of the file, as text_path does; 0: there is none, or it is a long way. Names are not read on the way. */
-static __always_inline int find_ends(struct scratch *s, struct file *file)
+static __always_inline int find_ends(struct scratch *s, struct file *opened, const int cast)
 {
 	u32 mnt_offset = OFFSET_OF(struct mount, mnt);
-	struct path root = {}, path = {};
-	struct dentry *dentry, *parent, *mnt_root;
-	struct mount *mnt;
-
-	root_of_current(&root);
-	bpf_core_read(&path, sizeof(path), &file->f_path);
-	dentry = path.dentry;
-	mnt = (void *)path.mnt - mnt_offset;
-	mnt_root = BPF_CORE_READ(path.mnt, mnt_root);
-	LAST_DENTRY(s) = 0;
-	for (int i = 0; i < COMPONENTS; i++) {
-		if (dentry == root.dentry && (void *)mnt + mnt_offset == (void *)root.mnt)
-			return LAST_DENTRY(s) != 0;
-		parent = BPF_CORE_READ(dentry, d_parent);
-		if (dentry == parent || dentry == mnt_root) {
-			struct mount *up = BPF_CORE_READ(mnt, mnt_parent);
-			if (up == mnt)
-				return LAST_DENTRY(s) != 0;
-			dentry = BPF_CORE_READ(mnt, mnt_mountpoint);
-			mnt = up;
-			mnt_root = BPF_CORE_READ(mnt, mnt.mnt_root);
-			continue;
-		}
-		if (!LAST_DENTRY(s))
-			LAST_DENTRY(s) = dentry;
-		FIRST_DENTRY(s) = dentry;
-		dentry = parent;
-	}
-	return 0;
-}
-
-/* The same by casts. */
-static __always_inline int find_ends_cast(struct scratch *s, struct file *opened)
-{
-	u32 mnt_offset = OFFSET_OF(struct mount, mnt);
-	struct file *file = CAST(struct file, opened);
-	struct dentry *dentry = file->f_path.dentry, *parent;
-	struct mount *mnt = CAST(struct mount, (u64)file->f_path.mnt - mnt_offset);
+	struct file *file = cast ? CAST(struct file, opened) : opened;
+	struct dentry *dentry = READ(cast, file, f_path.dentry), *parent, *mnt_root;
+	u64 mount = (u64)READ(cast, file, f_path.mnt) - mnt_offset;
+	struct mount *mnt = cast ? CAST(struct mount, mount) : (void *)mount;
 	struct path root = {};
 
 	root_of_current(&root);
+	mnt_root = READ(cast, mnt, mnt.mnt_root);
 	LAST_DENTRY(s) = 0;
 	for (int i = 0; i < COMPONENTS; i++) {
 		if (dentry == root.dentry && (u64)mnt + mnt_offset == (u64)root.mnt)
 			return LAST_DENTRY(s) != 0;
-		parent = dentry->d_parent;
-		if (dentry == parent || dentry == mnt->mnt.mnt_root) {
-			struct mount *up = mnt->mnt_parent;
+		parent = READ(cast, dentry, d_parent);
+		if (dentry == parent || dentry == mnt_root) {
+			struct mount *up = READ(cast, mnt, mnt_parent);
 			if (up == mnt)
 				return LAST_DENTRY(s) != 0;
-			dentry = mnt->mnt_mountpoint;
+			dentry = READ(cast, mnt, mnt_mountpoint);
 			mnt = up;
+			mnt_root = READ(cast, mnt, mnt.mnt_root);
 			continue;
 		}
 		if (!LAST_DENTRY(s))
@@ -290,7 +261,7 @@ static __always_inline enum look first_look(struct scratch *s, struct open_filte
 	if (s->ret < 0)
 		return filter->failed == FAILED_ALL || (filter->failed == FAILED_DOTS && has_dots(s)) ? LOOK_WANTED : LOOK_UNWANTED;
 	table = fd_table_of(current_tgid());
-	if (s->ret <= 2 || !table || !fd_unknown(table, s->ret) || !file || is_program_wanted(filter, table) || !(CAN_CAST ? find_ends_cast(s, file) : find_ends(s, file)))
+	if (s->ret <= 2 || !table || !fd_unknown(table, s->ret) || !file || is_program_wanted(filter, table) || !(CAN_CAST ? find_ends(s, file, 1) : find_ends(s, file, 0)))
 		return LOOK_WANTED;
 	tail = tail_of(s);
 	if (bit_of(filter->tail8, TAIL_HASH(tail)) || bit_of(filter->tail4, TAIL_HASH(tail >> 32)))
